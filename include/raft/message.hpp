@@ -1,0 +1,114 @@
+#pragma once
+
+// What servers say to each other [floor 4]: plain values, trivially copyable, whose views belong to somebody else.
+//
+// A message that the node hands to a Transport views the Log's memory and is valid during that call. A message that the
+// caller hands to `step` may view a receive buffer; the node keeps nothing of it after the call.
+//
+// Every message carries the sender's current term, and every term is looked at before anything else [paper §5.1].
+// `round` numbers a leader's broadcasts: a follower echoes it, and a majority that has echoed round r has confirmed
+// that the leader still led when it began r [thesis 6.4].
+
+#include <cstdint>
+#include <variant>
+
+#include <raft/entry.hpp>
+#include <raft/types.hpp>
+
+namespace raft {
+
+/// Whether the receiver would vote for the sender in the next term, `sender's term + 1` [thesis 9.6].
+struct request_pre_vote {
+  index_t last_log_index{};
+  term_t last_log_term{};
+  friend constexpr bool operator==(const request_pre_vote&, const request_pre_vote&) = default;
+};
+
+struct request_pre_vote_reply {
+  term_t asked{};  ///< The sender's term in the request: the reply's own term may be lower, and it still counts.
+  bool granted = false;
+  friend constexpr bool operator==(const request_pre_vote_reply&, const request_pre_vote_reply&) = default;
+};
+
+/// [Fig. 2, RequestVote RPC]; the candidate is the sender.
+struct request_vote {
+  index_t last_log_index{};
+  term_t last_log_term{};
+  friend constexpr bool operator==(const request_vote&, const request_vote&) = default;
+};
+
+struct request_vote_reply {
+  bool granted = false;
+  friend constexpr bool operator==(const request_vote_reply&, const request_vote_reply&) = default;
+};
+
+/// [Fig. 2, AppendEntries RPC]; the leader is the sender. A heartbeat has no entries.
+struct append_entries {
+  index_t prev_log_index{};
+  term_t prev_log_term{};
+  index_t leader_commit{};
+  std::uint64_t round = 0;
+  raft::entries entries{};
+  friend constexpr bool operator==(const append_entries&, const append_entries&) = default;
+};
+
+struct append_entries_reply {
+  bool success = false;
+  /// success: the log up to here equals the leader's, and is durable. Else: the prev_log_index that was refused.
+  index_t index{};
+  /// Refused: where the logs may meet: the last index at or below prev_log_index whose term is at most prev_log_term,
+  /// and that entry's term, so that a whole conflicting term is skipped in one round trip [paper §5.3].
+  index_t hint_index{};
+  term_t hint_term{};
+  index_t last_log_index{};  ///< The end of the follower's log.
+  std::uint64_t round = 0;   ///< That of the request.
+  friend constexpr bool operator==(const append_entries_reply&, const append_entries_reply&) = default;
+};
+
+/// One chunk of a snapshot [Fig. 13, InstallSnapshot RPC].
+struct install_snapshot {
+  index_t last_included_index{};
+  term_t last_included_term{};
+  std::uint64_t id = 0;      ///< Equal ids mean equal bytes, so a transfer may be resumed from another leader.
+  std::uint64_t size = 0;    ///< Of the whole snapshot, in bytes.
+  std::uint64_t offset = 0;  ///< Of this chunk.
+  std::uint64_t round = 0;
+  payload configuration{};   ///< The byte form of the configuration at last_included_index.
+  payload data{};            ///< The chunk; the last one ends at `size`.
+  friend constexpr bool operator==(const install_snapshot& a, const install_snapshot& b) noexcept {
+    const auto same = [](payload x, payload y) {
+      if (x.size() != y.size()) return false;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        if (x[i] != y[i]) return false;
+      }
+      return true;
+    };
+    return a.last_included_index == b.last_included_index && a.last_included_term == b.last_included_term &&
+           a.id == b.id && a.size == b.size && a.offset == b.offset && a.round == b.round &&
+           same(a.configuration, b.configuration) && same(a.data, b.data);
+  }
+};
+
+struct install_snapshot_reply {
+  index_t last_included_index{};  ///< Of the snapshot spoken of.
+  std::uint64_t id = 0;
+  std::uint64_t offset = 0;  ///< How many of its bytes the follower has: the offset it wants next.
+  bool installed = false;    ///< The follower's log is equal to the leader's up to last_included_index, durably.
+  std::uint64_t round = 0;
+  friend constexpr bool operator==(const install_snapshot_reply&, const install_snapshot_reply&) = default;
+};
+
+/// Everything that one server may say to another. The order is that of the byte form: new kinds go to the end.
+using message_body = std::variant<request_pre_vote, request_pre_vote_reply, request_vote, request_vote_reply,
+                                  append_entries, append_entries_reply, install_snapshot, install_snapshot_reply>;
+
+/// A body, and who says it to whom in which term.
+struct message {
+  node_id from{};
+  node_id to{};
+  term_t term{};
+  message_body body{};
+  friend constexpr bool operator==(const message&, const message&) = default;
+};
+
+}  // namespace raft

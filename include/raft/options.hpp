@@ -1,0 +1,132 @@
+#pragma once
+
+// The tunables [floor 2], each with its unit and its default, and the relations between them, which `validate` checks
+// together: one call, one error that names the relation that does not hold. ("Configuration" means membership.)
+//
+// Durations are those of the Clock. A `std::chrono::duration` works without <chrono> being included here; so does an
+// integer, which then counts milliseconds.
+
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include <raft/entry.hpp>
+#include <raft/result.hpp>
+
+namespace raft {
+
+/// `n` milliseconds as a Duration: integers count milliseconds, chrono-like types are converted exactly (rounded down).
+template <class Duration>
+[[nodiscard]] constexpr Duration milliseconds(std::int64_t n) noexcept {
+  if constexpr (std::is_arithmetic_v<Duration>) {
+    return static_cast<Duration>(n);
+  } else {
+    using period = typename Duration::period;
+    return Duration{static_cast<typename Duration::rep>(n * period::den / (1000 * period::num))};
+  }
+}
+
+/// The number of ticks of its own unit in a duration.
+template <class Duration>
+[[nodiscard]] constexpr std::int64_t count_of(Duration d) noexcept {
+  if constexpr (std::is_arithmetic_v<Duration>) {
+    return static_cast<std::int64_t>(d);
+  } else {
+    return static_cast<std::int64_t>(d.count());
+  }
+}
+
+/// The duration of `n` ticks of its own unit.
+template <class Duration>
+[[nodiscard]] constexpr Duration duration_of(std::int64_t n) noexcept {
+  if constexpr (std::is_arithmetic_v<Duration>) {
+    return static_cast<Duration>(n);
+  } else {
+    return Duration{static_cast<typename Duration::rep>(n)};
+  }
+}
+
+template <class Duration>
+struct options {
+  // ---- time [paper §5.2, §9.3]
+
+  /// A follower that hears no leader campaigns after a time drawn anew, each time, from [min, max). Choose min well
+  /// above a round trip plus a sync of the log; max at least min + a few round trips, so that draws differ.
+  Duration election_timeout_min = milliseconds<Duration>(150);
+  Duration election_timeout_max = milliseconds<Duration>(300);
+  /// A leader that has nothing to send sends this often. At most half of election_timeout_min.
+  Duration heartbeat_interval = milliseconds<Duration>(50);
+
+  // ---- election
+
+  /// Ask for a majority's consent before raising the term, so that a server that comes back from a partition does not
+  /// depose a working leader [thesis 9.6].
+  bool pre_vote = true;
+  /// A leader that has not heard of a quorum within election_timeout_max steps down [thesis 6.2]; and servers that hear
+  /// a leader refuse votes for election_timeout_min ("stickiness" [thesis 4.2.3]).
+  bool check_quorum = true;
+
+  // ---- replication [paper §5.3, thesis 10.2]
+
+  /// The most entries and the most bytes (wire form) of one append_entries. One entry is sent whatever its size.
+  std::uint32_t max_entries_per_append = 4096;
+  std::uint32_t max_bytes_per_append = 1U << 20;
+  /// The most append_entries messages, and bytes in them, under way to one follower.
+  std::uint32_t max_inflight_messages = 64;
+  std::uint64_t max_inflight_bytes = 16U << 20;
+  /// While fewer messages than this are under way to a follower, what is proposed is sent at once; else it gathers
+  /// until an acknowledgement, a full message or a tick. 1 batches best; more sends earlier.
+  std::uint32_t eager_messages = 1;
+
+  // ---- proposals and commit
+
+  /// The largest payload of one proposal, in bytes.
+  std::uint32_t max_entry_bytes = 16U << 20;
+  /// A leader refuses proposals while more bytes (wire form) than this are appended and not committed.
+  std::uint64_t max_uncommitted_bytes = 256U << 20;
+  /// Tell followers a new commit index at once, by a message of its own, instead of with the next append or heartbeat:
+  /// followers apply sooner, at the price of up to two more messages a follower for each commit.
+  bool commit_at_once = false;
+  /// The most bytes (wire form) handed to the state machine in one call into the node; the rest follows with the next
+  /// call, and deadline() says that there is more. At least one entry is handed over.
+  std::uint64_t max_apply_bytes = 4U << 20;
+
+  // ---- snapshots [paper §7]
+
+  /// The most snapshot bytes in one install_snapshot, and so in memory for it.
+  std::uint32_t snapshot_chunk_bytes = 256U << 10;
+  /// How many entries before a snapshot stay in the log, so that followers that lag a little need no snapshot.
+  std::uint64_t trailing_entries = 1024;
+};
+
+/// Whether the tunables make sense together; if not, the sentence names the relation that does not hold.
+template <class Duration>
+[[nodiscard]] constexpr result<void> validate(const options<Duration>& o) noexcept {
+  constexpr auto broken = [](const char* relation) { return result<void>{errc::invalid_options, relation}; };
+  const auto zero = duration_of<Duration>(0);
+  if (!(o.heartbeat_interval > zero)) return broken("heartbeat_interval > 0");
+  if (o.election_timeout_min < o.heartbeat_interval + o.heartbeat_interval) {
+    return broken("election_timeout_min >= 2 * heartbeat_interval");
+  }
+  if (!(o.election_timeout_min < o.election_timeout_max)) {
+    return broken("election_timeout_min < election_timeout_max");
+  }
+  if (o.max_entries_per_append == 0) return broken("max_entries_per_append >= 1");
+  if (o.max_bytes_per_append < entry_header_bytes) return broken("max_bytes_per_append >= one entry's header");
+  if (o.max_inflight_messages == 0 || o.max_inflight_messages > 65536) {
+    return broken("1 <= max_inflight_messages <= 65536");
+  }
+  if (o.eager_messages == 0 || o.eager_messages > o.max_inflight_messages) {
+    return broken("1 <= eager_messages <= max_inflight_messages");
+  }
+  if (o.max_inflight_bytes < o.max_bytes_per_append) return broken("max_inflight_bytes >= max_bytes_per_append");
+  if (o.max_entry_bytes > entry_payload_limit) return broken("max_entry_bytes <= 2^30");
+  if (o.max_uncommitted_bytes < entry_bytes(o.max_entry_bytes)) {
+    return broken("max_uncommitted_bytes >= one entry of max_entry_bytes");
+  }
+  if (o.max_apply_bytes == 0) return broken("max_apply_bytes >= 1");
+  if (o.snapshot_chunk_bytes == 0) return broken("snapshot_chunk_bytes >= 1");
+  return {};
+}
+
+}  // namespace raft

@@ -1,0 +1,121 @@
+#pragma once
+
+// Errors are values [floor 1]: `result<T>` holds a T or an `error`, and is shaped like C++23's std::expected, which no
+// compiler of ours has in C++20. Nothing in the engine throws.
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include <raft/assert.hpp>
+#include <raft/types.hpp>
+
+namespace raft {
+
+/// Why something was refused or failed. The comment says what the one who asked may conclude.
+enum class errc : std::uint8_t {
+  // A request to the node; refused at once, nothing was appended, safe to ask again elsewhere.
+  not_leader = 1,     ///< `error.leader` names the leader if one is known.
+  busy,               ///< A limit of `options` is reached (the text names it); try again after a commit.
+  too_large,          ///< The payload is larger than `options.max_entry_bytes`.
+  not_ready,          ///< It needs something that is under way (a commit in this term, a snapshot); try again.
+  failed,             ///< A write of this node failed before; it takes part in nothing any more.
+  // Values given by the program.
+  invalid_options,        ///< The text names the relation that does not hold.
+  invalid_configuration,  ///< The text says what is wrong with it.
+  inconsistent_state,     ///< The stored state contradicts itself; the text says how.
+  // Messages and bytes from outside; refused, nothing changed.
+  malformed,            ///< The bytes or the fields cannot be a message.
+  checksum,             ///< The bytes are damaged.
+  unsupported_version,  ///< A version of the format that this build does not read.
+  foreign_cluster,      ///< The message belongs to another cluster.
+  misaddressed,         ///< The message is for another node, or says that it comes from this one.
+  unknown_peer,         ///< A message that only a member may send, from somebody who is none.
+  impossible,           ///< No correct peer sends this (it contradicts what is committed, or a second leader of a term).
+  incomplete,           ///< More bytes are needed; `error.detail` says how many at least, if known.
+  // A Log's answers.
+  compacted,    ///< The entries asked for are gone; a snapshot covers them.
+  not_at_hand,  ///< The entries asked for are in cold storage and will be reported when they are there.
+  io,           ///< The operating system refused a read or write; `error.detail` is its number (errno).
+  no_space,     ///< The disk is full.
+  corrupt,      ///< Stored bytes are damaged; `error.detail` is the offset.
+};
+
+/// What went wrong: a code to act on, a sentence to print, and the two facts that some codes carry.
+struct error {
+  errc code{};
+  node_id leader{};         ///< not_leader: who leads, as far as this node knows; else nobody.
+  std::uint64_t detail{};   ///< A number whose meaning the code gives (offset, errno, missing bytes).
+  const char* what = "";    ///< A sentence in static storage; never null.
+
+  friend constexpr bool operator==(const error& a, const error& b) noexcept {
+    return a.code == b.code && a.leader == b.leader && a.detail == b.detail;
+  }
+};
+
+/// A T, or the reason why there is none. Distinct objects are safe to use from distinct threads.
+template <class T>
+class [[nodiscard]] result {
+ public:
+  using value_type = T;
+  using error_type = raft::error;
+
+  constexpr result(T value) : value_(std::move(value)) {}             // NOLINT(google-explicit-constructor)
+  constexpr result(raft::error why) noexcept : error_(why) {}         // NOLINT(google-explicit-constructor)
+  constexpr result(errc code, const char* what) noexcept : error_{code, {}, 0, what} {}
+
+  [[nodiscard]] constexpr bool has_value() const noexcept { return value_.has_value(); }
+  explicit constexpr operator bool() const noexcept { return has_value(); }
+
+  /// Precondition: has_value().
+  constexpr T& value() & noexcept { return *checked(); }
+  constexpr const T& value() const& noexcept { return *const_cast<result*>(this)->checked(); }
+  constexpr T&& value() && noexcept { return std::move(*checked()); }
+  constexpr T& operator*() & noexcept { return value(); }
+  constexpr const T& operator*() const& noexcept { return value(); }
+  constexpr T&& operator*() && noexcept { return std::move(*this).value(); }
+  constexpr T* operator->() noexcept { return &value(); }
+  constexpr const T* operator->() const noexcept { return &value(); }
+
+  /// Precondition: !has_value().
+  [[nodiscard]] constexpr const raft::error& error() const noexcept {
+    RAFT_ASSERT(!has_value(), "error() is asked only of a result without a value");
+    return error_;
+  }
+
+ private:
+  constexpr std::optional<T>& checked() noexcept {
+    RAFT_ASSERT(has_value(), "value() is asked only of a result that has one");
+    return value_;
+  }
+
+  std::optional<T> value_{};
+  raft::error error_{};
+};
+
+/// Done, or the reason why not.
+template <>
+class [[nodiscard]] result<void> {
+ public:
+  using value_type = void;
+  using error_type = raft::error;
+
+  constexpr result() noexcept : has_value_(true) {}
+  constexpr result(raft::error why) noexcept : error_(why) {}  // NOLINT(google-explicit-constructor)
+  constexpr result(errc code, const char* what) noexcept : error_{code, {}, 0, what} {}
+
+  [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
+  explicit constexpr operator bool() const noexcept { return has_value_; }
+
+  /// Precondition: !has_value().
+  [[nodiscard]] constexpr const raft::error& error() const noexcept {
+    RAFT_ASSERT(!has_value_, "error() is asked only of a result that failed");
+    return error_;
+  }
+
+ private:
+  raft::error error_{};
+  bool has_value_ = false;
+};
+
+}  // namespace raft
