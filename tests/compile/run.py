@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Tests whose subject is the compiler's answer. Usage: run.py [--compiler CXX]... [PART]...
+
+headers    each header compiles as the only include, and twice over, with warnings as errors
+two_units  two translation units that include everything link and run together (nothing is defined twice)
+noexcept   the same with -fno-exceptions -fno-rtti
+fail       each file in fail/ compiles as it is; with one of its cases defined it does not, and the compiler says the
+           sentences that the file expects: lines `// case NAME: sentence` (several lines of a name: all of them);
+           `// case NAME [g++]: sentence` holds for compilers whose name contains that word
+
+Without a compiler: all three that the project supports. Closes with `N passed, M failed`.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+INCLUDE = HERE.parent.parent / "include"
+COMPILERS = ["g++", "clang++-14", "clang++-19"]
+FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", f"-I{INCLUDE}"]
+NO_EXCEPTIONS = ["-fno-exceptions", "-fno-rtti"]
+CASE = re.compile(r"// case (\w+)(?: \[(\S+)\])?: (.*\S)")
+
+
+def headers():
+    """Every header that a user may include; impl/ holds pieces of node.hpp, which are not for including."""
+    every = sorted(path.relative_to(INCLUDE).as_posix() for path in INCLUDE.rglob("*.hpp"))
+    return [name for name in every if "/impl/" not in name]
+
+
+def run(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def check_header(compiler, name, folder):
+    unit = folder / (name.replace("/", "_") + ".cpp")
+    unit.write_text(f"#include <{name}>\n#include <{name}>\n")
+    code, output = run([compiler, *FLAGS, "-fsyntax-only", str(unit)])
+    return "" if code == 0 else output
+
+
+def check_two_units(compiler, flags, folder):
+    program = folder / re.sub(r"\W", "_", compiler + "".join(flags))
+    code, output = run([compiler, *FLAGS, *flags, f"-I{folder}", str(HERE / "two_units_main.cpp"),
+                        str(HERE / "two_units_other.cpp"), "-o", str(program)])
+    if code != 0:
+        return output
+    code, output = run([str(program)])
+    return "" if code == 0 else f"the program ended with {code}\n{output}"
+
+
+def expectations(file, compiler):
+    """Case name -> the sentences that `compiler` must say."""
+    cases = collections.OrderedDict()
+    for name, word, sentence in CASE.findall(file.read_text()):
+        wanted = cases.setdefault(name, [])
+        if not word or word in os.path.basename(compiler):
+            wanted.append(sentence)
+    return cases
+
+
+def check_fail(compiler, file, case, sentences):
+    code, output = run([compiler, *FLAGS, "-fsyntax-only", f"-D{case}", str(file)])
+    if code == 0:
+        return "it compiles, and should not"
+    plain = output.replace("\u2018", "'").replace("\u2019", "'")
+    missing = [sentence for sentence in sentences if sentence not in plain]
+    return "".join(f"the compiler does not say: {sentence}\n" for sentence in missing) + (output if missing else "")
+
+
+def check_passes(compiler, file):
+    code, output = run([compiler, *FLAGS, "-fsyntax-only", str(file)])
+    return "" if code == 0 else output
+
+
+def jobs(compiler, parts, folder):
+    """(name, function, arguments) of each check."""
+    if "headers" in parts:
+        for name in headers():
+            yield f"{compiler} alone: {name}", check_header, (compiler, name, folder)
+    if "two_units" in parts:
+        yield f"{compiler} two units", check_two_units, (compiler, [], folder)
+    if "noexcept" in parts:
+        yield f"{compiler} {' '.join(NO_EXCEPTIONS)}", check_two_units, (compiler, NO_EXCEPTIONS, folder)
+    if "fail" in parts:
+        for file in sorted(HERE.glob("fail/*.cpp")):
+            cases = expectations(file, compiler)
+            yield f"{compiler} {file.name} as it is", check_passes, (compiler, file)
+            if not cases:
+                yield f"{compiler} {file.name}", (lambda: "it expects nothing"), ()
+            for case, sentences in cases.items():
+                yield f"{compiler} {file.name} {case}", check_fail, (compiler, file, case, sentences)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--compiler", action="append")
+    parser.add_argument("part", nargs="*", default=[])
+    options = parser.parse_args()
+    parts = options.part or ["headers", "two_units", "noexcept", "fail"]
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        folder = pathlib.Path(name)
+        (folder / "all_headers.hpp").write_text("".join(f"#include <{name}>\n" for name in headers()))
+        work = [job for compiler in options.compiler or COMPILERS for job in jobs(compiler, parts, folder)]
+        for (title, _, _), answer in zip(work, pool.map(lambda job: job[1](*job[2]), work)):
+            if answer:
+                failed += 1
+                print(f"FAILED {title}\n{answer}")
+            else:
+                passed += 1
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

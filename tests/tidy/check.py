@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""The house rules that a script can hold. Usage: check.py [FOLDER]; without one, the tree that it lies in.
+
+Each rule is a function below that yields (file, line, what is wrong); its first line of documentation is the rule.
+Closes with `N passed, M failed`, counted in rules.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+ALLOWED_AT_TOP = {"CMakeLists.txt", "CMakePresets.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md",
+                  "include", "tests", "bench", "examples"}
+# Optional headers: they stand on the engine, and the engine does not know them.
+BATTERIES = re.compile(r"^(memory_log|entry_store|crc32c|file_log|codec|sessions|groups)(_\w+)?\.hpp$"
+                       r"|^(memory_log|file_log|codec|sessions|groups|testing)/")
+# Batteries that reach the operating system, or that only tests include; the others obey the engine's rules.
+HOSTED = re.compile(r"^file_log|^testing/")
+BANNED_INCLUDES = {"chrono", "random", "functional", "iostream", "string", "memory", "thread", "fstream", "sstream",
+                   "mutex", "atomic", "future", "condition_variable", "ranges", "regex", "filesystem", "format"}
+BANNED_WORDS = re.compile(r"\b(throw|dynamic_cast|typeid|goto|std::function|std::exit|std::terminate)\b")
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
+MACHINE_PATH = re.compile(r"(?<![\w.}/])/(work|home|root|Users)/\w")
+MAX_COLUMNS, MAX_FUNCTION, MAX_FILE = 120, 70, 500
+
+
+class Tree:
+    """The files of the project, read once."""
+
+    def __init__(self, root):
+        self.root = root
+        try:
+            listed = subprocess.run(["git", "-C", str(root), "ls-files", "-co", "--exclude-standard"], check=True,
+                                    capture_output=True, text=True).stdout.splitlines()
+        except (OSError, subprocess.CalledProcessError):
+            listed = [path.relative_to(root).as_posix() for path in root.rglob("*")
+                      if path.is_file() and not path.relative_to(root).parts[0] in {"build", ".git"}]
+        self.files = sorted(name for name in set(listed) if (root / name).is_file())
+        self.text = {name: (root / name).read_text(encoding="utf-8", errors="replace") for name in self.files}
+        self.code = {name: without_comments(self.text[name]) for name in self.files if name.endswith((".hpp", ".cpp"))}
+        self.headers = [name for name in self.files if name.startswith("include/raft/") and name.endswith(".hpp")]
+
+    def includes(self, header):
+        """(line, included header of ours, as a path in the tree) of each such include."""
+        for number, line in enumerate(self.text[header].splitlines(), 1):
+            found = re.match(r'\s*#\s*include\s*[<"](raft/[^>"]+)[>"]', line)
+            if found:
+                yield number, "include/" + found[1]
+
+    def opening_comment(self, header):
+        lines = [line for line in self.text[header].splitlines() if line.strip() and line.strip() != "#pragma once"]
+        comment = []
+        for line in lines:
+            if not line.startswith("//"):
+                break
+            comment.append(line)
+        return "\n".join(comment)
+
+    def floor(self, header):
+        """The header's floor, or None for a battery or a header that tells none."""
+        found = re.search(r"\[floor (\d+)\b", self.opening_comment(header))
+        return int(found[1]) if found else None
+
+
+def without_comments(text):
+    """The code with comments and the insides of literals blanked; every character keeps its place."""
+    pattern = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"'
+                         r"|(?<![0-9a-fA-F])'(?:\\.|[^'\\\n])+'", re.DOTALL)
+
+    def blank(match):
+        whole = match[0]
+        inner = re.sub(r"[^\n]", " ", whole)
+        return whole[0] + inner[1:-1] + whole[-1] if whole[0] in "\"'" else inner
+
+    return pattern.sub(blank, text)
+
+
+def short(header):
+    return header[len("include/raft/"):]
+
+
+def is_battery(header):
+    return bool(BATTERIES.search(short(header)))
+
+
+def is_piece_of_node(header):
+    return short(header).startswith("impl/")
+
+
+def floors(tree):
+    """An engine header names its floor and includes only headers of lower floors; batteries stand on top."""
+    for header in tree.headers:
+        own = tree.floor(header)
+        if own is None and not is_battery(header):
+            yield header, 1, "its opening comment names no [floor N]"
+        for line, other in tree.includes(header):
+            if other not in tree.text:
+                yield header, line, f"includes {other}, which is not there"
+                continue
+            # node.hpp declares and, at its end, includes the pieces that define its members.
+            if is_piece_of_node(other):
+                if short(header) != "node.hpp" and not is_piece_of_node(header):
+                    yield header, line, f"includes {other}, a piece of node.hpp"
+                continue
+            below = tree.floor(other)
+            if own is not None and below is not None and below >= own:
+                yield header, line, f"floor {own} includes {other} of floor {below}"
+
+
+def no_circles(tree):
+    """No header includes itself, through whatever path (but for node.hpp and its pieces)."""
+    def visit(header, path, done):
+        if header in path:
+            yield header, 1, "circle: " + " -> ".join(map(short, path[path.index(header):] + [header]))
+            return
+        if header in done or header not in tree.text:
+            return
+        done.add(header)
+        for _, other in tree.includes(header):
+            if is_piece_of_node(header) and short(other) == "node.hpp":
+                continue
+            yield from visit(other, path + [header], done)
+
+    done = set()
+    for header in tree.headers:
+        yield from visit(header, [], done)
+
+
+def batteries_are_optional(tree):
+    """No engine header includes a battery."""
+    for header in tree.headers:
+        if is_battery(header):
+            continue
+        for line, other in tree.includes(header):
+            if is_battery(other):
+                yield header, line, f"includes the battery {other}"
+
+
+def no_banned_include(tree):
+    """Engine headers include nothing that costs, blocks or has an address."""
+    for header in tree.headers:
+        if HOSTED.search(short(header)):
+            continue
+        for number, line in enumerate(tree.text[header].splitlines(), 1):
+            found = re.match(r"\s*#\s*include\s*<([^>/]+)>", line)
+            if found and found[1] in BANNED_INCLUDES:
+                yield header, number, f"includes <{found[1]}>"
+            elif found and re.match(r"(unistd|pthread|fcntl|poll|time)\.h", found[1]):
+                yield header, number, f"includes <{found[1]}>"
+
+
+def no_banned_word(tree):
+    """Nothing in include/ throws, asks for run-time types or ends the process."""
+    for header in tree.headers:
+        for number, line in enumerate(tree.code[header].splitlines(), 1):
+            found = BANNED_WORDS.search(line)
+            if found:
+                yield header, number, f"uses {found[1]}"
+
+
+def headers_open_with_a_comment(tree):
+    """A header starts with `#pragma once` and a comment that says what it is."""
+    for header in tree.headers:
+        if not tree.text[header].startswith("#pragma once\n"):
+            yield header, 1, "does not start with #pragma once"
+        if not tree.opening_comment(header):
+            yield header, 1, "has no opening comment"
+
+
+def functions_fit_a_screen(tree):
+    """A function has at most 70 lines, its head included; a test case may be longer."""
+    for name, code in tree.code.items():
+        for first, last, head in functions(code):
+            if last - first + 1 > MAX_FUNCTION and not re.match(r"(TEST_CASE|SCENARIO|TEST_SUITE)", head):
+                yield name, first, f"a function of {last - first + 1} lines"
+
+
+def functions(code):
+    """(first line, last line, head) of every function at namespace or class scope."""
+    code = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", lambda m: re.sub(r"[^\n]", " ", m[0]), code, flags=re.MULTILINE)
+    scopes, start, pending = [], 0, None  # scopes: (kind, line of the head, head); pending: a constructor's open head
+    for place, character in enumerate(code):
+        if character not in "{};":
+            continue
+        if character == "{":
+            head = code[start:place].strip()
+            line = code.count("\n", 0, start + len(code[start:place]) - len(code[start:place].lstrip())) + 1
+            outer = scopes[-1][0] if scopes else "scope"
+            if outer != "scope":
+                kind = "inner"
+            elif pending and (not head or head.startswith(",")):
+                kind, line, head = "function", pending[0], pending[1]
+            elif re.search(r"\b(namespace|class|struct|union|enum|concept|extern)\b[^()]*$", head) or "concept" in head:
+                kind = "scope"
+            else:
+                kind = "function" if "(" in head and not re.search(r"=\s*$", head) else "inner"
+            scopes.append((kind, line, head))
+        elif character == "}" and scopes:
+            kind, line, head = scopes.pop()
+            if kind == "function":
+                pending = (line, head)
+                yield line, code.count("\n", 0, place) + 1, head
+        if character == ";":
+            pending = None
+        start = place + 1
+
+
+def files_fit(tree):
+    """A header, and a file of an example, has at most 500 lines."""
+    for name in tree.code:
+        lines = tree.text[name].count("\n")
+        if name.startswith(("include/", "examples/")) and lines > MAX_FILE:
+            yield name, lines, f"{lines} lines"
+
+
+def lines_fit(tree):
+    """A line of code has at most 120 columns."""
+    for name in tree.files:
+        if not name.endswith((".hpp", ".cpp", ".py", ".sh", ".cmake", "CMakeLists.txt")):
+            continue
+        for number, line in enumerate(tree.text[name].splitlines(), 1):
+            if len(line) > MAX_COLUMNS:
+                yield name, number, f"{len(line)} columns"
+
+
+def nothing_unfinished(tree):
+    """No note of unfinished work."""
+    for name in tree.files:
+        for number, line in enumerate(tree.text[name].splitlines(), 1):
+            if UNFINISHED.search(line):
+                yield name, number, line.strip()
+
+
+def no_path_of_a_machine(tree):
+    """No path that exists on one machine only."""
+    for name in tree.files:
+        for number, line in enumerate(tree.text[name].splitlines(), 1):
+            if MACHINE_PATH.search(line):
+                yield name, number, line.strip()
+
+
+def top_level(tree):
+    """The top level holds the agreed files and folders, and dotfiles."""
+    for name in sorted({name.split("/")[0] for name in tree.files}):
+        if name not in ALLOWED_AT_TOP and not name.startswith("."):
+            yield name, 1, "does not belong at the top level"
+
+
+RULES = [floors, no_circles, batteries_are_optional, no_banned_include, no_banned_word, headers_open_with_a_comment,
+         functions_fit_a_screen, files_fit, lines_fit, nothing_unfinished, no_path_of_a_machine, top_level]
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent.parent.parent
+    tree = Tree(root)
+    failed = 0
+    for rule in RULES:
+        findings = list(rule(tree))
+        failed += bool(findings)
+        if findings:
+            print(f"FAILED {rule.__name__}: {rule.__doc__.splitlines()[0]}")
+            for name, line, what in findings:
+                print(f"  {name}:{line}: {what}")
+    if not tree.headers:
+        print("no header under include/raft: nothing was checked")
+        failed += 1
+    print(f"{len(RULES) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
