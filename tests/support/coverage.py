@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Lines and branches of include/raft that the tests ran. Usage: coverage.py BUILD_FOLDER [--missed]
+
+Reads gcov's JSON of every object under BUILD_FOLDER. A line of a template counts as run if one of its instantiations
+ran it; a branch likewise. Branches that only an exception takes are left out (the build has none). With --missed, every
+line and branch that was not run is listed. Closes with the two shares.
+"""
+
+import collections
+import json
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+HEADERS = (ROOT / "include" / "raft").as_posix() + "/"
+
+
+def documents(folder):
+    """gcov's JSON document of each object that ran."""
+    data = sorted(path.resolve().as_posix() for path in folder.rglob("*.gcda"))
+    for path in data:
+        done = subprocess.run(["gcov", "--json-format", "--stdout", "--branch-probabilities", path], check=True,
+                              capture_output=True, text=True)
+        for line in done.stdout.splitlines():
+            if line.startswith("{"):
+                yield json.loads(line)
+
+
+def collect(folder):
+    """file -> line -> [times run, {branch number: times taken}]"""
+    files = collections.defaultdict(lambda: collections.defaultdict(lambda: [0, collections.Counter()]))
+    for document in documents(folder):
+        for file in document["files"]:
+            path = pathlib.Path(document.get("current_working_directory", "."), file["file"]).resolve().as_posix()
+            if not path.startswith(HEADERS):
+                continue
+            for line in file["lines"]:
+                seen = files[path[len(HEADERS):]][line["line_number"]]
+                seen[0] += line["count"]
+                for number, branch in enumerate(line["branches"]):
+                    if not branch["throw"]:
+                        seen[1][number] += branch["count"]
+    return files
+
+
+def share(part, whole):
+    return f"{part:5d} of {whole:5d}  {100 * part / whole:5.1f} %" if whole else "    - of     -      - %"
+
+
+def main():
+    files = collect(pathlib.Path(sys.argv[1]))
+    if not files:
+        print("no header under include/raft was run")
+        return 1
+    total = [0, 0, 0, 0]
+    print(f"{'include/raft/':32} {'lines':>24} {'branches':>24}")
+    for name, lines in sorted(files.items()):
+        ran = sum(1 for count, _ in lines.values() if count)
+        branches = [times for _, taken in lines.values() for times in taken.values()]
+        figures = [ran, len(lines), sum(1 for times in branches if times), len(branches)]
+        total = [a + b for a, b in zip(total, figures)]
+        print(f"{name:32} {share(*figures[:2]):>24} {share(*figures[2:]):>24}")
+        if "--missed" in sys.argv:
+            source = (ROOT / "include" / "raft" / name).read_text(encoding="utf-8").splitlines()
+            for number, (count, taken) in sorted(lines.items()):
+                never = [str(branch) for branch, times in sorted(taken.items()) if not times]
+                if not count or never:
+                    what = "not run" if not count else "branch " + " ".join(never)
+                    print(f"    {number:4d} {what:14} {source[number - 1].strip()}")
+    print(f"{'all':32} {share(*total[:2]):>24} {share(*total[2:]):>24}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
