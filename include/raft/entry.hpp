@@ -1,6 +1,6 @@
 #pragma once
 
-// One log entry, and a run of entries in their wire form [floor 2].
+// One log entry, and a run of entries in their wire form [floor 4].
 //
 // Entries have ONE byte form, in a Log's memory, on the wire and on disk: a 16-byte header {term u64, length u32,
 // kind u8, three zero bytes} and the payload, padded with zeros to a multiple of 8. So a batch is sent, appended and
@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include <raft/bytes.hpp>
+#include <raft/configuration.hpp>
 #include <raft/result.hpp>
 #include <raft/types.hpp>
 
@@ -72,8 +73,8 @@ class entries {
   /// No entries.
   constexpr entries() noexcept = default;
 
-  /// Checks bytes from outside: O(count), refuses anything that is not exactly `count` whole entries with known kinds
-  /// and terms that never fall.
+  /// Checks bytes from outside: O(count), refuses anything that is not exactly `count` whole entries with known kinds,
+  /// terms that never fall, and legal configurations (the only case that allocates, and frees).
   static constexpr result<entries> parse(const std::byte* data, std::size_t bytes, std::uint32_t count) noexcept {
     if (bytes > UINT32_MAX) return {errc::malformed, "a batch of entries larger than its length field"};
     term_t last{};
@@ -87,6 +88,9 @@ class entries {
       if (bytes - at < size) return {errc::malformed, "a batch of entries ends inside a payload"};
       if (kind < 1 || kind > 3) return {errc::malformed, "an entry of an unknown kind"};
       if (term < last) return {errc::malformed, "the terms of a batch of entries fall"};
+      if (kind == static_cast<std::uint64_t>(entry_kind::configuration)) {
+        if (auto legal = decode_configuration(read_entry(data + at, index_t{}).data); !legal) return legal.error();
+      }
       last = term;
       at += size;
     }

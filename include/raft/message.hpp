@@ -1,6 +1,6 @@
 #pragma once
 
-// What servers say to each other [floor 4]: plain values, trivially copyable, whose views belong to somebody else.
+// What servers say to each other [floor 5]: plain values, trivially copyable, whose views belong to somebody else.
 //
 // A message that the node hands to a Transport views the Log's memory and is valid during that call. A message that the
 // caller hands to `step` may view a receive buffer; the node keeps nothing of it after the call.

@@ -1,6 +1,6 @@
 #pragma once
 
-// The tunables [floor 2], each with its unit and its default, and the relations between them, which `validate` checks
+// The tunables [floor 5], each with its unit and its default, and the relations between them, which `validate` checks
 // together: one call, one error that names the relation that does not hold. ("Configuration" means membership.)
 //
 // Durations are those of the Clock. A `std::chrono::duration` works without <chrono> being included here; so does an
@@ -43,6 +43,16 @@ template <class Duration>
     return static_cast<Duration>(n);
   } else {
     return Duration{static_cast<typename Duration::rep>(n)};
+  }
+}
+
+/// A moment that never comes.
+template <class TimePoint>
+[[nodiscard]] constexpr TimePoint never() noexcept {
+  if constexpr (requires { TimePoint::max(); }) {
+    return TimePoint::max();
+  } else {
+    return std::numeric_limits<TimePoint>::max();
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The four policies, by which the engine reaches the world [floor 5]: what each must offer, and what it may rely on.
+// The four policies, by which the engine reaches the world [floor 6]: what each must offer, and what it may rely on.
 //
 // Each concept is split into named parts, so that the compiler's note names the part that is missing. Put
 // `static_assert(raft::log_policy<my_log>)` under your class, or `static_assert(raft::explain_log<my_log>())`, which
@@ -43,7 +43,7 @@ concept transport_policy = sends_messages<T>;
 // 1. Indexes are consecutive: the entries at hand are [first_index(), last_index()], and last_index() + 1 ==
 //    first_index() if there are none. `term_at` answers for [first_index() - 1, last_index()]: a Log remembers the term
 //    of the last entry that it compacted away (zero for index zero).
-// 2. Every write returns a mark, larger than all marks before it. `durable_on_return` says whether a write is durable
+// 2. Every write returns a mark, one more than that of the write before it. `durable_on_return` says whether a write is durable
 //    when it returns. If not, the caller of the node reports `step(persisted{first, last})` when the writes with those
 //    marks are durable, in any order; entries and states are readable at once in any case. A write speaks for nothing
 //    until it AND all writes with smaller marks are durable.

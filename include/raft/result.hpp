@@ -1,6 +1,6 @@
 #pragma once
 
-// Errors are values [floor 1]: `result<T>` holds a T or an `error`, and is shaped like C++23's std::expected, which no
+// Errors are values [floor 2]: `result<T>` holds a T or an `error`, and is shaped like C++23's std::expected, which no
 // compiler of ours has in C++20. Nothing in the engine throws.
 
 #include <cstdint>
@@ -61,6 +61,10 @@ class [[nodiscard]] result {
   using error_type = raft::error;
 
   constexpr result(T value) : value_(std::move(value)) {}             // NOLINT(google-explicit-constructor)
+  /// A T made of `arguments` where it will stay: for one that is dear to move.
+  template <class... Arguments>
+  explicit constexpr result(std::in_place_t, Arguments&&... arguments)
+      : value_(std::in_place, std::forward<Arguments>(arguments)...) {}
   constexpr result(raft::error why) noexcept : error_(why) {}         // NOLINT(google-explicit-constructor)
   constexpr result(errc code, const char* what) noexcept : error_{code, {}, 0, what} {}
 

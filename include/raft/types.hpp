@@ -47,7 +47,7 @@ struct node_id {
 /// Nobody: no leader known, no vote given.
 inline constexpr node_id nobody{};
 
-/// The number of a write to the Log: each write of one Log has a larger mark than every write before it. A mark, not
+/// The number of a write to the Log: each write of one Log has the mark after that of the write before it. A mark, not
 /// an index, is what durability is reported by: an entry that was truncated and appended again has another mark.
 struct mark_t {
   std::uint64_t value = 0;

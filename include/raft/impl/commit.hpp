@@ -1,0 +1,83 @@
+#pragma once
+
+// Commit and apply [floor 8] [paper §5.3, §5.4.2; Fig. 2, Leaders 4, All Servers 1]. Included by node.hpp only.
+
+namespace raft {
+
+/// The leader's own entries became durable: it counts itself now, and not before. A larger own match index decides
+/// something only where another member is ahead of it, or where it is a majority by itself.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::count_own_entries(leader_role& lead) {
+  const index_t own = durable_index();
+  if (own <= lead.counted) return;
+  bool decides = configuration_.voters.size() == 1 || configuration_.outgoing.size() == 1;
+  for (const peer& p : lead.peers) decides = decides || p.match > lead.counted;
+  lead.counted = own;
+  if (decides) advance_commit_index(lead);
+}
+
+/// [Fig. 2, Leaders 4; paper §5.4.2]: a majority holds it AND it is of the current term. Entries of earlier terms are
+/// committed by what follows them, never by being counted.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::advance_commit_index(leader_role& lead) {
+  const index_t held = committed_index(configuration_, [&](node_id voter) {
+    if (voter == id_) return lead.counted;
+    const peer* p = find_peer(voter);
+    return p == nullptr || p->state == progress_state::lost ? index_t{} : p->match;
+  });
+  if (held <= commit_index_ || log_.term_at(held) != term()) return;
+  set_commit_index(held);
+  lead.uncommitted.release_to(held);
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::set_commit_index(index_t index) {
+  if (index <= commit_index_) return;
+  commit_index_ = index;
+  tell(events::commit_advanced{index, term()});
+}
+
+/// [Fig. 2, All Servers 1]: in order, once each, what is committed and durable here; a bounded part of it at a time.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::apply() {
+  if (restore_pending_) {
+    if (!is_durable(restore_mark_)) return;
+    restore_machine();
+    if (failed_) return;
+  }
+  const index_t upto = std::min(commit_index_, durable_index());
+  if (handed_over_ >= upto) return;
+  hand_over(upto);
+  if constexpr (!applies_elsewhere) {
+    last_applied_ = handed_over_;
+    tell(events::applied{last_applied_});
+  }
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::hand_over(index_t upto) {
+  std::uint64_t budget = options_.max_apply_bytes;
+  if constexpr (applies_elsewhere) {
+    handed_.release_to(last_applied_);
+    budget = budget > handed_.bytes() ? budget - handed_.bytes() : 0;
+  }
+  const auto give = [this](const entry& e) {
+    if (e.kind == entry_kind::command) machine_.apply(e);
+  };
+  while (handed_over_ < upto && budget != 0) {
+    const auto most = static_cast<std::uint32_t>(std::min<std::uint64_t>(budget, UINT32_MAX));
+    const auto batch = log_.view(handed_over_.next(), upto, most);
+    if (!batch) return;
+    const index_t first = handed_over_.next();
+    handed_over_ = handed_over_ + batch->count();
+    if constexpr (requires { log_.for_each(first, handed_over_, give); }) {
+      log_.for_each(first, handed_over_, give);
+    } else {
+      batch->for_each(first, give);
+    }
+    if constexpr (applies_elsewhere) handed_.push(handed_over_, batch->bytes());
+    budget -= std::min<std::uint64_t>(budget, batch->bytes());
+  }
+}
+
+}  // namespace raft

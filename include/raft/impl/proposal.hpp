@@ -1,0 +1,114 @@
+#pragma once
+
+// Clients' commands and what becomes of them [floor 8] [paper §8, thesis 6]. Included by node.hpp only.
+//
+// Everything that a leader appends in its term lies in one run of the log. So the fates that are still open are one range
+// for each leadership, and they are decided by what gets committed there: the proposal itself (applied) or anything else
+// (dropped, and all behind it too [paper §5.3, Log Matching]).
+
+namespace raft {
+
+RAFT_NODE_TEMPLATE
+constexpr result<proposal> RAFT_NODE::propose(payload command) {
+  return propose(std::span<const payload>{&command, 1});
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<proposal> RAFT_NODE::propose(std::span<const payload> commands) {
+  const detail::entered guard{inside_};
+  if (auto possible = check_proposal(commands); !possible) return possible.error();
+  const proposal first{log_.last_index().next(), term()};
+  proposed_ = commands;
+  proposed_kind_ = entry_kind::command;
+  proposals_.back().last = log_.last_index() + commands.size();
+  settle();
+  if (failed_) return failure_;
+  return first;
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::check_proposal(std::span<const payload> commands) const {
+  if (failed_) return failure_;
+  const auto* lead = std::get_if<leader_role>(&role_);
+  if (lead == nullptr) return not_leader();
+  if (commands.empty()) return {errc::malformed, "a proposal of no command"};
+  std::uint64_t bytes = 0;
+  for (const payload& command : commands) {
+    if (command.size() > options_.max_entry_bytes) return {errc::too_large, "max_entry_bytes"};
+    bytes += entry_bytes(command.size());
+  }
+  if (bytes > options_.max_uncommitted_bytes) return {errc::too_large, "max_uncommitted_bytes"};
+  if (lead->uncommitted.bytes() + bytes > options_.max_uncommitted_bytes) return {errc::busy, "max_uncommitted_bytes"};
+  return {};
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::resolve(index_t first, index_t last, term_t of, fate what) {
+  if (first > last) return;
+  if constexpr (requires { machine_.on_fate(first, last, of, what); }) machine_.on_fate(first, last, of, what);
+}
+
+/// Tells the fates that what was applied has decided.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::resolve_applied() {
+  for (open_proposals& open : proposals_) {
+    if (open.first > open.last || open.first > last_applied_) continue;
+    const index_t upto = std::min(open.last, last_applied_);
+    // The last applied entry whose term is not above the proposals'; ours end there.
+    const index_t ours = open.term == log_.term_at(upto) ? upto : meeting_point(upto, open.term);
+    if (ours >= open.first && log_.term_at(ours) == open.term) {
+      resolve(open.first, ours, open.term, fate::applied);
+      open.first = ours.next();
+    }
+    if (open.first <= upto) {
+      resolve(open.first, open.last, open.term, fate::dropped);
+      open.first = open.last.next();
+    }
+  }
+}
+
+/// A snapshot replaced the log. Its last term tells: below the proposals' term, none of them is in it or can follow it;
+/// equal, all up to it are; above, those up to its index may be, and the later ones cannot follow it.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::resolve_covered(const snapshot_meta& snapshot) {
+  for (open_proposals& open : proposals_) {
+    if (open.first > snapshot.index || open.first > open.last) continue;
+    const index_t covered = std::min(open.last, snapshot.index);
+    if (snapshot.term < open.term) {
+      resolve(open.first, open.last, open.term, fate::dropped);
+    } else if (snapshot.term == open.term) {
+      resolve(open.first, covered, open.term, fate::applied);
+      open.first = covered.next();
+      continue;
+    } else {
+      resolve(open.first, covered, open.term, fate::unknown);
+      resolve(covered.next(), open.last, open.term, fate::dropped);
+    }
+    open.first = open.last.next();
+  }
+}
+
+/// Nobody waits for ever: what is undecided two election timeouts after leadership was lost is unknown.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::give_up_proposals() {
+  for (open_proposals& open : proposals_) {
+    if (now_ < open.give_up && !failed_) continue;
+    resolve(open.first, open.last, open.term, fate::unknown);
+    open.first = open.last.next();
+  }
+  std::erase_if(proposals_, [](const open_proposals& open) {
+    return open.first > open.last && open.give_up != never<time_point>();  // the present leadership's stays
+  });
+}
+
+/// What a leader leaves behind: reads that can be asked again, and proposals whose fate is up to the next leaders.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::leave_leadership() {
+  const auto& lead = std::get<leader_role>(role_);
+  for (const roles::pending_read& read : lead.reads) dropped_reads_.push_back(read.context);
+  if (!proposals_.empty()) {
+    proposals_.back().give_up = now_ + options_.election_timeout_max + options_.election_timeout_max;
+  }
+}
+
+}  // namespace raft

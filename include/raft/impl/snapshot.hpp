@@ -1,0 +1,192 @@
+#pragma once
+
+// Log compaction and snapshots [floor 8] [paper §7; Fig. 13]. Included by node.hpp only.
+//
+// A snapshot travels in chunks, one under way at a time: the receiver always says which byte it wants next, so a chunk
+// that is lost, doubled or sent to a server that has restarted costs one round trip.
+
+namespace raft {
+
+RAFT_NODE_TEMPLATE
+constexpr result<index_t> RAFT_NODE::take_snapshot() {
+  const detail::entered guard{inside_};
+  if (failed_) return failure_;
+  if (auto possible = check_take_snapshot(); !possible) return possible.error();
+  auto members = configuration_at(last_applied_);
+  if (!members) return members.error();
+  const snapshot_meta meta{last_applied_, log_.term_at(last_applied_), *std::move(members), 0, 0};
+  if (auto begun = log_.begin_snapshot(meta); !begun) return begun.error();
+  auto sink = [this](payload bytes) { return log_.write_snapshot(bytes); };
+  if (auto written = machine_.write_snapshot(sink); !written) return written.error();
+  if (!note_write(log_.finish_snapshot())) return failure_;
+  tell(events::snapshot_taken{meta.index, log_.snapshot().size});
+  compact_log();
+  settle();
+  if (failed_) return failure_;
+  return meta.index;
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::check_take_snapshot() const {
+  if (restore_pending_) return {errc::not_ready, "a snapshot of the leader is being installed"};
+  if (last_applied_ <= log_.snapshot().index) return {errc::not_ready, "nothing was applied since the last snapshot"};
+  if (const auto* lead = std::get_if<leader_role>(&role_)) {
+    for (const peer& p : lead->peers) {
+      // Only for one that answers: a follower that is gone does not keep the log growing.
+      const duration since = now_ - p.heard_at;
+      if (p.state == progress_state::snapshot && since < options_.election_timeout_max + options_.election_timeout_max) {
+        return {errc::not_ready, "a follower is being sent the present snapshot"};
+      }
+    }
+  }
+  return {};
+}
+
+/// Lets go of what the snapshot covers, but for the entries that followers who lag a little may still need.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::compact_log() {
+  const index_t covered = log_.snapshot().index;
+  if (covered.value <= options_.trailing_entries) return;
+  const index_t upto{covered.value - options_.trailing_entries};
+  if (upto >= log_.first_index()) note_write(log_.compact(upto));
+}
+
+// ------------------------------------------------------------------------------------------------ the leader's side
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::send_chunk(leader_role& lead, peer& p) {
+  if (p.waiting && now_ - p.sent_at < options_.election_timeout_min) return;
+  const snapshot_meta& snapshot = log_.snapshot();
+  if (p.snapshot_id != snapshot.id || p.snapshot_offset > snapshot.size) p.become_snapshot(snapshot.id);
+  const auto data = log_.read_snapshot(p.snapshot_offset, options_.snapshot_chunk_bytes);
+  if (!data) return;
+  members_scratch_.clear();
+  encode(snapshot.configuration, members_scratch_);
+  send_now(p.id, install_snapshot{snapshot.index, snapshot.term, snapshot.id, snapshot.size, p.snapshot_offset,
+                                  lead.round, members_scratch_, *data});
+  p.waiting = true;
+  p.sent_at = now_;
+  p.heartbeat = false;
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::on_install_snapshot_reply(const message& m, const install_snapshot_reply& reply) {
+  peer* p = find_peer(m.from);
+  if (p == nullptr) {
+    tell(events::message_ignored{m.from, ignored_reason::not_a_member});
+    return {};
+  }
+  auto& lead = std::get<leader_role>(role_);
+  if (reply.round > lead.round || (reply.installed && reply.last_included_index > log_.last_index())) {
+    return {errc::impossible, "an answer to what was never sent"};
+  }
+  p->heard_at = now_;
+  p->round = std::max(p->round, reply.round);
+  if (reply.installed) {
+    on_append_success(lead, *p, reply.last_included_index);
+  } else if (p->state == progress_state::snapshot && reply.id == p->snapshot_id) {
+    p->snapshot_offset = reply.offset;
+    p->waiting = false;
+  }
+  return {};
+}
+
+// ------------------------------------------------------------------------------------------------ the follower's side
+
+/// What no correct leader sends, found in O(1) (and the size of a configuration).
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::check_body(const message& m, const install_snapshot& chunk) const {
+  if (m.term < term()) return {};
+  if (second_leader(m)) return {errc::impossible, "a second leader of this term"};
+  if (chunk.last_included_index == index_t{} || chunk.last_included_index.value > detail::number_limit ||
+      chunk.last_included_term == term_t{} || chunk.last_included_term > m.term) {
+    return {errc::impossible, "a snapshot of no place in this leader's log"};
+  }
+  if (chunk.offset > chunk.size || chunk.data.size() > chunk.size - chunk.offset ||
+      (chunk.data.empty() && chunk.size != chunk.offset)) {
+    return {errc::impossible, "a chunk that does not lie in its snapshot"};
+  }
+  if (auto members = decode_configuration(chunk.configuration); !members) return members.error();
+  return {};
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::on_install_snapshot(const message& m, const install_snapshot& chunk) {
+  follow(m.from);
+  const index_t index = chunk.last_included_index;
+  const bool held = index <= commit_index_ ||
+                    (index <= log_.last_index() && log_.term_at(index) == chunk.last_included_term);
+  if (held) {
+    // Everything that it covers is in the log already [Fig. 13, receiver 6]: nothing is thrown away.
+    set_commit_index(index);
+    queue(m.from, install_snapshot_reply{index, chunk.id, chunk.size, true, chunk.round}, speaks_for::everything);
+    return {};
+  }
+  chunk_ = &chunk;
+  chunk_from_ = m.from;
+  return {};
+}
+
+/// Writes the chunk if it is the one that is wanted, and says which one is wanted next.
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::write_chunk() {
+  const install_snapshot& chunk = *std::exchange(chunk_, nullptr);
+  const partial_snapshot there = log_.partial();
+  const bool same = there.meta.index == chunk.last_included_index && there.meta.term == chunk.last_included_term &&
+                    there.meta.id == chunk.id && there.meta.size == chunk.size;
+  std::uint64_t received = same ? there.received : 0;
+  bool installed = false;
+  if (chunk.offset == received) {
+    if (!same) {
+      const snapshot_meta meta{chunk.last_included_index, chunk.last_included_term,
+                               *decode_configuration(chunk.configuration), chunk.size, chunk.id};
+      if (!note(log_.begin_snapshot(meta))) return false;
+    }
+    if (!note(log_.write_snapshot(chunk.data))) return false;
+    received += chunk.data.size();
+    installed = received == chunk.size;
+    if (installed && !install()) return false;
+  }
+  queue(chunk_from_, install_snapshot_reply{chunk.last_included_index, chunk.id, received, installed, chunk.round},
+        installed ? speaks_for::everything : speaks_for::term_and_vote);
+  return true;
+}
+
+/// The last chunk is there: the snapshot replaces the log, and then, when it is durable, the state [Fig. 13, receiver 7, 8].
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::install() {
+  const auto mark = log_.finish_snapshot();
+  if (!mark) {
+    fail(mark.error());
+    return false;
+  }
+  const snapshot_meta& snapshot = log_.snapshot();
+  if constexpr (!Log::durable_on_return) durable_.replaced(*mark, snapshot.index);
+  restore_pending_ = true;
+  restore_mark_ = *mark;
+  set_commit_index(snapshot.index);
+  resolve_covered(snapshot);
+  refresh_configuration();
+  tell(events::snapshot_installed{snapshot.index, snapshot.term});
+  return !failed_;
+}
+
+/// Fills the state machine from the Log's snapshot, a piece at a time.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::restore_machine() {
+  restore_pending_ = false;
+  std::uint64_t offset = 0;
+  auto source = [this, &offset]() -> result<payload> {
+    auto piece = log_.read_snapshot(offset, options_.snapshot_chunk_bytes);
+    if (piece) offset += piece->size();
+    return piece;
+  };
+  const snapshot_meta& snapshot = log_.snapshot();
+  if (auto restored = machine_.restore(source); !restored) return fail(restored.error());
+  last_applied_ = snapshot.index;
+  handed_over_ = snapshot.index;
+  if constexpr (applies_elsewhere) handed_.clear();
+  if constexpr (requires { machine_.on_restore(snapshot); }) machine_.on_restore(snapshot);
+}
+
+}  // namespace raft

@@ -1,0 +1,447 @@
+#pragma once
+
+// The node [floor 7]: one Raft server as a value. All of its state is in this class; each chapter of the paper is in the
+// file of that name under impl/.
+//
+//                     the caller's event loop
+//     socket  -> wire decode -> node.step(message) --+
+//     client  -> node.propose / read ----------------+--> term rule --> one handler --> settle(): 1 Log       (write)
+//     timer   -> node.tick() ------------------------+    [§5.1]       (the table)               2 Transport (send)
+//     disk    -> node.step(persisted{..}) -----------+                                           3 StateMachine (apply)
+//
+// One way, no back and forth: an input changes state and notes what it wants (a write, a message); then `settle()`, the
+// only place that calls a policy with an effect, carries it out in a fixed order, and the call returns. Nothing is owned
+// that blocks, waits or runs by itself; nothing is thrown; bad input is refused with an `error` and changes nothing.
+//
+// Invariants: snapshot <= last_applied <= commit_index <= last_index (last_applied lags behind a restored snapshot only
+// inside a call); a message leaves only when every write that it speaks for is durable (durability.hpp, impl/settle.hpp);
+// terms and the commit index never fall.
+//
+// Thread-safety: distinct nodes are safe to use from distinct threads, one node is not. Calling a node from inside one of
+// its policies is a programmer's error (asserted in checked builds).
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <raft/assert.hpp>
+#include <raft/configuration.hpp>
+#include <raft/durability.hpp>
+#include <raft/entry.hpp>
+#include <raft/fwd.hpp>
+#include <raft/guard.hpp>
+#include <raft/message.hpp>
+#include <raft/observer.hpp>
+#include <raft/options.hpp>
+#include <raft/policies.hpp>
+#include <raft/quorum.hpp>
+#include <raft/result.hpp>
+#include <raft/role.hpp>
+#include <raft/status.hpp>
+#include <raft/storage.hpp>
+#include <raft/types.hpp>
+#include <raft/window.hpp>
+
+namespace raft {
+
+/// A local event: the Log's writes with marks in [first, last] are durable. Marks may be reported in any order.
+struct persisted {
+  mark_t first{};
+  mark_t last{};
+};
+
+/// A local event, of a state machine that applies elsewhere: it has executed all entries up to index.
+struct applied {
+  index_t index{};
+};
+
+/// What became of a proposal that was not refused.
+enum class fate : std::uint8_t {
+  applied = 1,  ///< Committed, and given to this node's state machine.
+  dropped,      ///< Another entry was committed in its place: it is not executed anywhere and never will be.
+  unknown,      ///< It may or may not be executed: leadership was lost, and its end is out of sight.
+};
+
+/// What became of a read that was not refused.
+enum class read_fate : std::uint8_t {
+  ready = 1,  ///< The state machine now shows everything that was committed when the read was asked.
+  dropped,    ///< Leadership was lost before it was confirmed; ask again elsewhere.
+};
+
+/// Where a proposal stands in the log; it is done when an entry with this index AND this term is applied.
+struct proposal {
+  index_t index{};
+  term_t term{};
+  friend constexpr bool operator==(const proposal&, const proposal&) = default;
+};
+
+/// One Raft server; see the top of this file.
+template <class Transport, class Log, class Clock, class StateMachine, class Observer>
+class node {
+  static_assert(transport_policy<Transport>, "the first argument of raft::node is no Transport: explain_transport<T>()");
+  static_assert(log_policy<Log>, "the second argument of raft::node is no Log: explain_log<L>()");
+  static_assert(clock_policy<Clock>, "the third argument of raft::node is no Clock: explain_clock<C>()");
+  static_assert(state_machine_policy<StateMachine>,
+                "the fourth argument of raft::node is no StateMachine: explain_state_machine<S>()");
+
+ public:
+  using duration = typename Clock::duration;
+  using time_point = typename Clock::time_point;
+  using options_type = raft::options<duration>;
+  using status_type = raft::status<time_point>;
+
+  // ---------------------------------------------------------------------------------------------- life
+
+  /// A server that starts, or restarts, from what its Log holds: as a follower that knows no leader [paper §5.2, §5.5].
+  /// `seed` feeds the only source of chance, the election timeouts; give each server another. Refuses options and stored
+  /// states that contradict themselves. Restores the state machine from the Log's snapshot, unless the machine is durable
+  /// itself and says that it is further (`applied_index()`). O(1) but for that.
+  static constexpr result<node> create(node_id id, const options_type& options, std::uint64_t seed, Transport transport,
+                                       Log log, Clock clock, StateMachine machine, Observer observer = {});
+
+  // ---------------------------------------------------------------------------------------------- inputs
+
+  /// Lets time pass. Call it when `deadline()` is reached, or at any rate that suits. O(peers).
+  constexpr void tick();
+
+  /// Takes in a message of another server; its views need to be valid during the call only. A message that no correct
+  /// server would have sent here is refused and changes nothing; one that is merely late is ignored without an error.
+  constexpr result<void> step(const message& m);
+
+  /// Takes in that writes of a Log that is not durable on return are durable now.
+  constexpr result<void> step(const persisted& p);
+
+  /// Takes in that a state machine that applies elsewhere has executed entries.
+  constexpr result<void> step(const applied& a);
+
+  /// Appends a command, if this node leads; the bytes are copied into the Log. A refusal means that nothing was
+  /// appended, and names the leader if one is known. What was not refused ends in exactly one fate, told by
+  /// `StateMachine::on_fate`.
+  constexpr result<proposal> propose(payload command);
+
+  /// The same for several commands in one write and one message: all are appended, or none. The proposal returned is the
+  /// first; the others follow it. Refuses an empty span.
+  constexpr result<proposal> propose(std::span<const payload> commands);
+
+  /// Asks for a linearizable read: `StateMachine::on_read(context, ...)` is told, perhaps before this returns, when the
+  /// state machine shows everything that was committed at this moment. All reads that are asked while a round of
+  /// confirmation is under way share the next one. `context` is the caller's to choose; it is not looked at [thesis 6.4].
+  constexpr result<void> read(std::uint64_t context);
+
+  /// Writes the state machine's state into the Log as a snapshot at last_applied, and lets go of the entries before it
+  /// (but for options.trailing_entries). Refuses where there is nothing new, or while a follower is being sent the
+  /// present one. A Log that cannot hold it is not harmed: its error is returned [paper §7].
+  constexpr result<index_t> take_snapshot();
+
+  /// Acts as if the election timer had fired. Nothing happens on a leader or on a node that may not stand.
+  constexpr void campaign();
+
+  // ---------------------------------------------------------------------------------------------- questions
+
+  /// When tick() next has anything to do; a moment that has passed if there is work left from the last call.
+  [[nodiscard]] constexpr time_point deadline() const;
+  [[nodiscard]] constexpr status_type status() const;
+  [[nodiscard]] constexpr node_id id() const noexcept { return id_; }
+  [[nodiscard]] constexpr role_kind role() const noexcept { return static_cast<role_kind>(role_.index()); }
+  [[nodiscard]] constexpr term_t term() const noexcept { return hard_.current_term; }
+  /// The leader of the current term, perhaps this node; nobody if none is known.
+  [[nodiscard]] constexpr node_id leader() const noexcept;
+  [[nodiscard]] constexpr index_t commit_index() const noexcept { return commit_index_; }
+  [[nodiscard]] constexpr index_t last_applied() const noexcept { return last_applied_; }
+  /// The membership in force: the latest in the log, committed or not.
+  [[nodiscard]] constexpr const raft::configuration& configuration() const noexcept { return configuration_; }
+  [[nodiscard]] constexpr const options_type& options() const noexcept { return options_; }
+  /// Whether a write failed: the node then takes part in nothing any more.
+  [[nodiscard]] constexpr bool failed() const noexcept { return failed_; }
+
+  /// The policies, which the node holds by value. Writing to the Log from outside is a programmer's error.
+  [[nodiscard]] constexpr Transport& transport() noexcept { return transport_; }
+  [[nodiscard]] constexpr Log& log() noexcept { return log_; }
+  [[nodiscard]] constexpr const Log& log() const noexcept { return log_; }
+  [[nodiscard]] constexpr Clock& clock() noexcept { return clock_; }
+  [[nodiscard]] constexpr StateMachine& machine() noexcept { return machine_; }
+  [[nodiscard]] constexpr const StateMachine& machine() const noexcept { return machine_; }
+  [[nodiscard]] constexpr Observer& observer() noexcept { return observer_; }
+
+ private:
+  using follower = roles::follower<time_point>;
+  using pre_candidate = roles::pre_candidate;
+  using candidate = roles::candidate;
+  using leader_role = roles::leader<time_point>;
+  using role_variant = std::variant<follower, pre_candidate, candidate, leader_role>;
+  using peer = progress<time_point>;
+
+  static constexpr payload nothing[1]{};  ///< The payload of a no-op.
+  static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
+
+  // ---------------------------------------------------------------------------------------------- the table
+  //
+  // For each kind of message, what each role does with it once the term rule has passed it. Every pair is listed: a new
+  // kind without a line here, or a line without a role, does not compile.
+
+  template <class Body>
+  struct row {
+    using handler = result<void> (node::*)(const message&, const Body&);
+    constexpr row(handler as_follower, handler as_pre_candidate, handler as_candidate, handler as_leader)
+        : role{as_follower, as_pre_candidate, as_candidate, as_leader} {}
+    handler role[std::variant_size_v<role_variant>];
+  };
+
+  // clang-format off
+  //                                                    follower                     pre-candidate                     candidate                         leader
+  static constexpr row<request_pre_vote>       handlers(const request_pre_vote&) {
+    return {&node::on_request_pre_vote,                 &node::on_request_pre_vote,  &node::on_request_pre_vote,       &node::on_request_pre_vote};
+  }
+  static constexpr row<request_pre_vote_reply> handlers(const request_pre_vote_reply&) {
+    return {&node::ignore<request_pre_vote_reply>,      &node::on_pre_vote_reply,    &node::ignore<request_pre_vote_reply>, &node::ignore<request_pre_vote_reply>};
+  }
+  static constexpr row<request_vote>           handlers(const request_vote&) {
+    return {&node::on_request_vote,                     &node::on_request_vote,      &node::on_request_vote,           &node::on_request_vote};
+  }
+  static constexpr row<request_vote_reply>     handlers(const request_vote_reply&) {
+    return {&node::ignore<request_vote_reply>,          &node::ignore<request_vote_reply>, &node::on_vote_reply,       &node::ignore<request_vote_reply>};
+  }
+  static constexpr row<append_entries>         handlers(const append_entries&) {
+    return {&node::on_append_entries,                   &node::on_append_entries,    &node::on_append_entries,         &node::refuse_second_leader<append_entries>};
+  }
+  static constexpr row<append_entries_reply>   handlers(const append_entries_reply&) {
+    return {&node::ignore<append_entries_reply>,        &node::ignore<append_entries_reply>, &node::ignore<append_entries_reply>, &node::on_append_entries_reply};
+  }
+  static constexpr row<install_snapshot>       handlers(const install_snapshot&) {
+    return {&node::on_install_snapshot,                 &node::on_install_snapshot,  &node::on_install_snapshot,       &node::refuse_second_leader<install_snapshot>};
+  }
+  static constexpr row<install_snapshot_reply> handlers(const install_snapshot_reply&) {
+    return {&node::ignore<install_snapshot_reply>,      &node::ignore<install_snapshot_reply>, &node::ignore<install_snapshot_reply>, &node::on_install_snapshot_reply};
+  }
+  // clang-format on
+
+  // ---------------------------------------------------------------------------------------------- step [impl/step.hpp]
+
+  constexpr node(node_id id, const options_type& options, std::uint64_t seed, Transport&& transport, Log&& log,
+                 Clock&& clock, StateMachine&& machine, Observer&& observer);
+  constexpr result<void> start();
+  [[nodiscard]] constexpr result<void> check_stored_state() const;
+  [[nodiscard]] constexpr result<void> check_envelope(const message& m) const;
+  template <class Body>
+  [[nodiscard]] constexpr result<void> check_body(const message& m, const Body& body) const;
+  [[nodiscard]] constexpr result<void> check_body(const message& m, const append_entries& request) const;
+  [[nodiscard]] constexpr result<void> check_body(const message& m, const install_snapshot& chunk) const;
+  [[nodiscard]] constexpr bool second_leader(const message& m) const;
+  template <class Body>
+  constexpr result<void> take_in(const message& m, const Body& body);
+  template <class Body>
+  constexpr bool term_rule(const message& m, const Body& body);
+  template <class Body>
+  constexpr void answer_lower_term(const message& m, const Body& body);
+  template <class Body>
+  constexpr result<void> ignore(const message& m, const Body& body);
+  template <class Body>
+  constexpr result<void> refuse_second_leader(const message& m, const Body& body);
+  [[nodiscard]] constexpr error not_leader() const noexcept;
+
+  // ---------------------------------------------------------------------------------------------- §5.2 [impl/election.hpp]
+
+  constexpr result<void> on_request_pre_vote(const message& m, const request_pre_vote& request);
+  constexpr result<void> on_pre_vote_reply(const message& m, const request_pre_vote_reply& reply);
+  constexpr result<void> on_request_vote(const message& m, const request_vote& request);
+  constexpr result<void> on_vote_reply(const message& m, const request_vote_reply& reply);
+  constexpr void campaign_if_allowed();
+  constexpr void start_pre_vote();
+  constexpr void start_election();
+  constexpr bool count_own_vote();
+  constexpr void become_leader();
+  constexpr void become_follower(term_t term, node_id leader);
+  constexpr void check_quorum();
+  constexpr void reset_election_timer();
+  [[nodiscard]] constexpr bool may_campaign() const;
+  [[nodiscard]] constexpr bool up_to_date(index_t last_log_index, term_t last_log_term) const;
+  [[nodiscard]] constexpr bool hears_leader_other_than(node_id asker) const;
+  [[nodiscard]] constexpr vote_result outcome(const roles::tally& votes) const;
+
+  // ------------------------------------------------------------------------- §5.3, the leader's side [impl/replication.hpp]
+
+  constexpr result<void> on_append_entries_reply(const message& m, const append_entries_reply& reply);
+  constexpr void on_append_success(leader_role& lead, peer& p, index_t match);
+  constexpr void on_append_refusal(peer& p, const append_entries_reply& reply);
+  constexpr void suspect_lost_log(peer& p, const append_entries_reply& reply);
+  [[nodiscard]] constexpr index_t meeting_point(index_t hint_index, term_t hint_term) const;
+  constexpr void begin_round(leader_role& lead);
+  constexpr void replicate(leader_role& lead);
+  constexpr void replicate_to(leader_role& lead, peer& p);
+  constexpr void send_ready_appends(leader_role& lead, peer& p);
+  constexpr bool send_append(leader_role& lead, peer& p);
+  constexpr void send_heartbeat(leader_role& lead, peer& p);
+  [[nodiscard]] constexpr bool compacted_for(const peer& p) const;
+  [[nodiscard]] constexpr peer* find_peer(node_id id);
+
+  // ------------------------------------------------------------------------- §5.3, the follower's side [impl/following.hpp]
+
+  constexpr result<void> on_append_entries(const message& m, const append_entries& request);
+  [[nodiscard]] constexpr bool contradicts_committed(const append_entries& request) const;
+  constexpr void follow(node_id leader);
+  constexpr void refuse_append(node_id leader, const append_entries& request);
+  [[nodiscard]] constexpr std::uint32_t already_held(index_t prev, const raft::entries& batch) const;
+
+  // ---------------------------------------------------------------------------------------------- §5.3, §5.4 [impl/commit.hpp]
+
+  constexpr void count_own_entries(leader_role& lead);
+  constexpr void advance_commit_index(leader_role& lead);
+  constexpr void set_commit_index(index_t index);
+  constexpr void apply();
+  constexpr void hand_over(index_t upto);
+
+  // ---------------------------------------------------------------------------------------------- clients [impl/proposal.hpp]
+
+  [[nodiscard]] constexpr result<void> check_proposal(std::span<const payload> commands) const;
+  constexpr void resolve_applied();
+  constexpr void resolve_covered(const snapshot_meta& snapshot);
+  constexpr void resolve(index_t first, index_t last, term_t term, fate what);
+  constexpr void give_up_proposals();
+  constexpr void leave_leadership();
+
+  // ---------------------------------------------------------------------------------------------- §8 [impl/read.hpp]
+
+  [[nodiscard]] constexpr std::uint64_t confirmed_round(const leader_role& lead) const;
+  constexpr void begin_round_for_reads(leader_role& lead);
+  constexpr void answer_reads();
+  constexpr void answer_read(std::uint64_t context, read_fate what, index_t index);
+
+  // ---------------------------------------------------------------------------------------------- §6 [impl/membership.hpp]
+
+  constexpr void refresh_configuration();
+  constexpr void match_peers_to(leader_role& lead);
+  [[nodiscard]] constexpr result<raft::configuration> configuration_at(index_t index) const;
+
+  // ---------------------------------------------------------------------------------------------- §7 [impl/snapshot.hpp]
+
+  constexpr result<void> on_install_snapshot(const message& m, const install_snapshot& chunk);
+  constexpr result<void> on_install_snapshot_reply(const message& m, const install_snapshot_reply& reply);
+  [[nodiscard]] constexpr result<void> check_take_snapshot() const;
+  constexpr bool write_chunk();
+  constexpr bool install();
+  constexpr void restore_machine();
+  constexpr void send_chunk(leader_role& lead, peer& p);
+  constexpr void compact_log();
+
+  // ---------------------------------------------------------------------------------------------- effects [impl/settle.hpp]
+
+  enum class speaks_for : std::uint8_t { term_and_vote, everything };
+
+  constexpr void settle();
+  constexpr bool write();
+  constexpr bool write_truncation();
+  constexpr bool write_entries_wanted();
+  constexpr bool count_own();
+  constexpr void stamp_outbox();
+  constexpr void send();
+  constexpr void report();
+  constexpr void fail(const error& why);
+  template <class Body>
+  constexpr void queue(node_id to, const Body& body, speaks_for what);
+  template <class Body>
+  constexpr void send_now(node_id to, const Body& body);
+  template <class Event>
+  constexpr void tell(const Event& event);
+  template <class Value>
+  constexpr bool note(const result<Value>& outcome);
+  constexpr bool note_write(const result<mark_t>& mark);
+  [[nodiscard]] constexpr bool superseded(std::size_t i) const;
+  [[nodiscard]] constexpr index_t durable_index() const noexcept;
+  [[nodiscard]] constexpr bool is_durable(mark_t mark) const noexcept;
+  template <class Role>
+  constexpr Role& become();
+  constexpr std::uint64_t draw();
+
+  // ---------------------------------------------------------------------------------------------- state: what it is made of
+
+  node_id id_{};
+  options_type options_{};
+  [[no_unique_address]] Transport transport_;
+  [[no_unique_address]] Log log_;
+  [[no_unique_address]] Clock clock_;
+  [[no_unique_address]] StateMachine machine_;
+  [[no_unique_address]] Observer observer_;
+  std::uint64_t random_ = 0;  ///< The state of the seeded generator.
+
+  // ---------------------------------------------------------------------------------------------- state: Figure 2
+
+  hard_state hard_{};  ///< currentTerm and votedFor, as the Log holds them or is about to.
+  role_variant role_{};
+  index_t commit_index_{};
+  index_t last_applied_{};  ///< Executed by the state machine.
+  index_t handed_over_{};   ///< Given to the state machine; ahead of last_applied_ only where it applies elsewhere.
+  raft::configuration configuration_{};  ///< In force.
+  index_t configuration_index_{};        ///< The entry it is from; zero if it is the snapshot's.
+
+  // ---------------------------------------------------------------------------------------------- state: time
+
+  time_point now_{};  ///< The Clock at the latest tick or message.
+  time_point election_deadline_{};
+  time_point heartbeat_deadline_{};
+  duration election_timeout_{};  ///< The latest draw.
+
+  // ---------------------------------------------------------------------------------------------- state: what an input wants
+  //
+  // Noted by handlers, carried out and cleared by settle().
+
+  bool store_hard_state_ = false;
+  index_t truncate_from_{};                ///< Zero: nothing.
+  raft::entries received_{};               ///< To append, of a leader.
+  std::span<const payload> proposed_{};    ///< To append, as a leader.
+  entry_kind proposed_kind_ = entry_kind::command;
+  const install_snapshot* chunk_ = nullptr;  ///< To write, of chunk_from_.
+  node_id chunk_from_{};
+
+  // ---------------------------------------------------------------------------------------------- state: what waits
+
+  struct waiting_message {
+    message what{};
+    speaks_for about{};
+    mark_t mark{};        ///< It leaves when all writes up to this one are durable.
+    bool stamped = false;
+  };
+  struct open_proposals {
+    term_t term{};
+    index_t first{};  ///< The first without a fate.
+    index_t last{};   ///< The last proposed.
+    time_point give_up{};
+  };
+
+  durability durable_{};     ///< Used only with a Log that is not durable on return.
+  mark_t hard_state_mark_{};  ///< The write that holds hard_.
+  std::vector<waiting_message> outbox_{};
+  std::vector<open_proposals> proposals_{};    ///< One for each leadership with open ends; the present one last.
+  std::vector<std::uint64_t> dropped_reads_{};  ///< Contexts of reads that ended with a leadership, not told yet.
+  window handed_{};  ///< Entries that a state machine elsewhere has not executed yet.
+  std::vector<std::byte> members_scratch_{};  ///< The configuration in the chunk that is being sent.
+  bool restore_pending_ = false;             ///< A snapshot was installed; the state machine does not have it yet.
+  mark_t restore_mark_{};
+  bool role_changed_ = false;
+  bool failed_ = false;
+  bool inside_ = false;  ///< A call is under way.
+  error failure_{};
+};
+
+}  // namespace raft
+
+#define RAFT_NODE_TEMPLATE template <class Transport, class Log, class Clock, class StateMachine, class Observer>
+#define RAFT_NODE node<Transport, Log, Clock, StateMachine, Observer>
+
+#include <raft/impl/commit.hpp>
+#include <raft/impl/election.hpp>
+#include <raft/impl/following.hpp>
+#include <raft/impl/membership.hpp>
+#include <raft/impl/proposal.hpp>
+#include <raft/impl/read.hpp>
+#include <raft/impl/replication.hpp>
+#include <raft/impl/settle.hpp>
+#include <raft/impl/snapshot.hpp>
+#include <raft/impl/step.hpp>
+
+#undef RAFT_NODE_TEMPLATE
+#undef RAFT_NODE

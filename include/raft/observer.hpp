@@ -1,0 +1,85 @@
+#pragma once
+
+// What a node tells whoever watches it [floor 5]: typed events. An Observer offers `on(event)` for those it wants; the
+// others, and all of them with `no_observer`, cost nothing. An Observer only looks: it may not call into the node.
+
+#include <cstdint>
+
+#include <raft/progress.hpp>
+#include <raft/result.hpp>
+#include <raft/role.hpp>
+#include <raft/types.hpp>
+
+namespace raft {
+
+/// Why an input changed nothing.
+enum class ignored_reason : std::uint8_t {
+  stale_term,       ///< An answer of an earlier term.
+  has_leader,       ///< A vote was asked for while a leader is alive [thesis 4.2.3].
+  not_a_member,     ///< An answer of somebody who is no member.
+  stale_answer,     ///< An answer to a question that was settled since.
+  wrong_role,       ///< An answer to a role that this node no longer has.
+  cannot_campaign,  ///< The election timer fired at a node that may not stand (no voter, or a snapshot is pending).
+};
+
+namespace events {
+
+struct role_changed {
+  node_id node{};
+  term_t term{};
+  role_kind role{};
+  node_id leader{};
+};
+struct vote_granted {
+  node_id candidate{};
+  term_t term{};
+};
+struct message_refused {
+  node_id from{};
+  error why{};
+};
+struct message_ignored {
+  node_id from{};
+  ignored_reason why{};
+};
+struct log_truncated {
+  index_t from{};
+};
+struct commit_advanced {
+  index_t index{};
+  term_t term{};
+};
+struct applied {
+  index_t index{};
+};
+struct peer_changed {
+  node_id peer{};
+  progress_state state{};
+  index_t match{};
+};
+/// A member came back without entries that it had acknowledged. It is not counted or written to in this term any more;
+/// it must be removed and added again under a new id.
+struct peer_lost_log {
+  node_id peer{};
+  index_t acknowledged{};
+  index_t last_log_index{};
+};
+struct snapshot_taken {
+  index_t index{};
+  std::uint64_t size = 0;
+};
+struct snapshot_installed {
+  index_t index{};
+  term_t term{};
+};
+/// A write failed: the node takes part in nothing any more.
+struct node_failed {
+  error why{};
+};
+
+}  // namespace events
+
+/// Watches nothing; the default.
+struct no_observer {};
+
+}  // namespace raft

@@ -1,0 +1,69 @@
+#pragma once
+
+// The four roles [floor 4], each with the data that only it needs: a role's data dies with the role [paper §5.1, Fig. 4].
+// The pre-candidate asks whether it would win before it raises the term [thesis 9.6].
+
+#include <algorithm>
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include <raft/progress.hpp>
+#include <raft/types.hpp>
+#include <raft/window.hpp>
+
+namespace raft {
+
+/// Which role, for status, hooks and events; in the order of the variant.
+enum class role_kind : std::uint8_t { follower, pre_candidate, candidate, leader };
+
+namespace roles {
+
+/// Who answered a request for votes: two sets, so that an answer that arrives twice counts once.
+struct tally {
+  std::vector<node_id> granted{};
+  std::vector<node_id> refused{};
+
+  constexpr void take(node_id voter, bool yes) {
+    auto& set = yes ? granted : refused;
+    const auto at = std::lower_bound(set.begin(), set.end(), voter);
+    if (at == set.end() || *at != voter) set.insert(at, voter);
+  }
+};
+
+template <class TimePoint>
+struct follower {
+  node_id leader{};       ///< Of the current term; nobody while it is not known.
+  TimePoint heard_at{};   ///< When the leader was last heard; meaningless while leader is nobody.
+};
+
+struct pre_candidate {
+  tally votes{};
+};
+
+struct candidate {
+  tally votes{};
+  bool own_vote_counted = false;  ///< It counts once it is durable.
+};
+
+/// A read that waits for the leader to be confirmed and for the state machine to catch up [thesis 6.4].
+struct pending_read {
+  std::uint64_t context = 0;
+  std::uint64_t round = 0;  ///< A quorum's echo of this round confirms it.
+  index_t index{};          ///< What has to be applied first.
+};
+
+template <class TimePoint>
+struct leader {
+  std::vector<progress<TimePoint>> peers{};  ///< Every other member, sorted by id.
+  index_t counted{};                  ///< Its own match index: what is durable here and has been counted.
+  index_t first_index{};              ///< The no-op of this term: a commit of this term exists from here on.
+  std::uint64_t round = 0;            ///< The latest broadcast; every append and chunk carries it.
+  std::uint64_t appended_bytes = 0;   ///< Wire-form bytes appended in this term.
+  window uncommitted{};               ///< What was appended in this term and is not committed.
+  std::vector<pending_read> reads{};  ///< In the order in which they were asked.
+};
+
+}  // namespace roles
+
+}  // namespace raft

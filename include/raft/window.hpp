@@ -1,0 +1,69 @@
+#pragma once
+
+// What is under way, oldest first [floor 2]: a FIFO of (last index, bytes), with the sum of the bytes. It limits appends
+// in flight to a follower, uncommitted proposals, and entries handed to a state machine that applies elsewhere.
+//
+// Invariants: indexes rise; bytes() is the sum over what is held; empty() implies bytes() == 0. The ring grows to a
+// high-water mark and stays.
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <raft/assert.hpp>
+#include <raft/types.hpp>
+
+namespace raft {
+
+class window {
+ public:
+  [[nodiscard]] constexpr bool empty() const noexcept { return count_ == 0; }
+  [[nodiscard]] constexpr std::size_t count() const noexcept { return count_; }
+  [[nodiscard]] constexpr std::uint64_t bytes() const noexcept { return bytes_; }
+
+  /// Takes in what ends at `last`. Amortised O(1). Precondition: last is above every index held.
+  constexpr void push(index_t last, std::uint64_t bytes) {
+    RAFT_ASSERT(empty() || at(count_ - 1).last < last, "a window takes indexes in rising order");
+    if (count_ == ring_.size()) grow();
+    at(count_) = {last, bytes};
+    ++count_;
+    bytes_ += bytes;
+  }
+
+  /// Lets go of all that ends at or below `index`.
+  constexpr void release_to(index_t index) noexcept {
+    while (count_ != 0 && at(0).last <= index) {
+      bytes_ -= at(0).bytes;
+      head_ = (head_ + 1) & (ring_.size() - 1);
+      --count_;
+    }
+  }
+
+  constexpr void clear() noexcept {
+    head_ = 0;
+    count_ = 0;
+    bytes_ = 0;
+  }
+
+ private:
+  struct item {
+    index_t last{};
+    std::uint64_t bytes = 0;
+  };
+
+  constexpr item& at(std::size_t i) noexcept { return ring_[(head_ + i) & (ring_.size() - 1)]; }
+
+  constexpr void grow() {
+    std::vector<item> larger(ring_.empty() ? 4 : 2 * ring_.size(), item{});
+    for (std::size_t i = 0; i < count_; ++i) larger[i] = at(i);
+    ring_.swap(larger);
+    head_ = 0;
+  }
+
+  std::vector<item> ring_{};
+  std::size_t head_ = 0;
+  std::size_t count_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace raft
