@@ -1,9 +1,8 @@
-// The other of two translation units that include every header; see run.py.
-#include "all_headers.hpp"
+// The other of two translation units that include every header and instantiate a node; see run.py.
+#include "two_units.hpp"
 
-raft::index_t commit_index_of_the_other_unit();
+template class raft::node<deaf_transport, raft::memory_log, stopped_clock, empty_machine>;
 
-raft::index_t commit_index_of_the_other_unit() {
-  const raft::configuration members{.voters = {raft::node_id{1}, raft::node_id{2}, raft::node_id{3}}};
-  return raft::committed_index(members, [](raft::node_id id) { return raft::index_t{id.value}; });
-}
+raft::index_t commit_index_in_the_other_unit();
+
+raft::index_t commit_index_in_the_other_unit() { return commit_index_of_a_single_voter(); }
