@@ -1,6 +1,6 @@
 #pragma once
 
-// CRC-32C (Castagnoli; that of RFC 3720), for the codec and for files [floor 1]. Beside the engine: no engine header
+// CRC-32C (Castagnoli; that of RFC 3720), for the codec and for files [floor 2]. Beside the engine: no engine header
 // includes it.
 //
 // One value, four ways to it: a table (any machine, and constant evaluation), the crc32 instruction of SSE4.2 on
@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include <raft/bytes.hpp>
 
@@ -94,13 +95,22 @@ RAFT_CRC32C_SSE42 inline std::uint32_t crc32c_sse42_tail(const std::byte* data, 
   return crc;
 }
 
-/// One stream: 8 bytes every 3 cycles, and the best for less than about 200 bytes.
+/// One stream: 8 bytes every 3 cycles, and the best for less than about 128 bytes.
 RAFT_CRC32C_SSE42 inline std::uint32_t crc32c_sse42_small(const std::byte* data, std::size_t size,
                                                           std::uint32_t crc) noexcept {
   std::uint64_t remainder = crc;
   for (; size >= 8; data += 8, size -= 8) remainder = _mm_crc32_u64(remainder, load_le<std::uint64_t>(data));
   crc = static_cast<std::uint32_t>(remainder);
   return size == 0 ? crc : crc32c_sse42_tail(data, size, crc);
+}
+
+/// One stream of so many words, without a loop.
+template <std::size_t... Word>
+RAFT_CRC32C_SSE42 inline std::uint32_t crc32c_sse42_words(const std::byte* data,
+                                                          std::index_sequence<Word...>) noexcept {
+  std::uint64_t remainder = ~std::uint32_t{0};
+  ((remainder = _mm_crc32_u64(remainder, load_le<std::uint64_t>(data + 8 * Word))), ...);
+  return ~static_cast<std::uint32_t>(remainder);
 }
 
 /// The remainder of `crc` followed by `Bytes` zero bytes. The product of two reflected remainders is one x too high in
@@ -174,7 +184,7 @@ RAFT_CRC32C_AVX512 inline crc32c_lanes crc32c_fold(crc32c_lanes lanes) noexcept 
   return crc32c_multiply<0x00>(lanes, factors) ^ crc32c_multiply<0x11>(lanes, factors);
 }
 
-/// The remainder of 64 bytes: the first three lanes are moved onto the last, whose 16 bytes the crc32 instruction takes.
+/// The remainder of 64 bytes: three lanes are moved onto the last one, whose 16 bytes the crc32 instruction takes.
 RAFT_CRC32C_AVX512 inline std::uint32_t crc32c_fold_down(crc32c_lanes lanes) noexcept {
   constexpr auto a = crc32c_fold_pair(48);
   constexpr auto b = crc32c_fold_pair(32);
@@ -189,7 +199,9 @@ RAFT_CRC32C_AVX512 inline std::uint32_t crc32c_fold_down(crc32c_lanes lanes) noe
 /// 512-bit folding, 256 bytes a step. Preconditions: the processor has it; size >= 64.
 RAFT_CRC32C_AVX512 inline std::uint32_t crc32c_avx512(const std::byte* data, std::size_t size,
                                                       std::uint32_t seed = 0) noexcept {
-  crc32c_lanes sum = crc32c_load(data) ^ crc32c_lanes{std::uint32_t{~seed}};
+  crc32c_lanes sum = crc32c_load(data) ^ crc32c_lanes {
+    std::uint32_t { ~seed }
+  };
   if (size >= 256) {
     crc32c_lanes second = crc32c_load(data + 64);
     crc32c_lanes third = crc32c_load(data + 128);
@@ -209,9 +221,13 @@ RAFT_CRC32C_AVX512 inline std::uint32_t crc32c_avx512(const std::byte* data, std
   return ~crc32c_sse42_small(data, size, crc32c_fold_down(sum));
 }
 
-/// Whether crc32c_sse42 may be called. A load and a test.
+/// Whether crc32c_sse42 may be called: known when the compiler was told, else a load and a test.
 inline bool crc32c_has_sse42() noexcept {
+#if defined(__SSE4_2__) && defined(__PCLMUL__)
+  return true;
+#else
   return __builtin_cpu_supports("sse4.2") != 0 && __builtin_cpu_supports("pclmul") != 0;
+#endif
 }
 
 /// Whether crc32c_avx512 may be called.
@@ -221,8 +237,14 @@ inline bool crc32c_has_avx512() noexcept {
 
 inline std::uint32_t crc32c_best(const std::byte* data, std::size_t size, std::uint32_t seed) noexcept {
   if (!crc32c_has_sse42()) return crc32c_portable(data, size, seed);
-  if (size >= 192 && crc32c_has_avx512()) return crc32c_avx512(data, size, seed);
-  return crc32c_sse42(data, size, seed);
+  if (size < 128) return ~crc32c_sse42_small(data, size, ~seed);
+  return crc32c_has_avx512() ? crc32c_avx512(data, size, seed) : crc32c_sse42(data, size, seed);
+}
+
+template <std::size_t Size>
+inline std::uint32_t crc32c_best_fixed(const std::byte* data) noexcept {
+  if (!crc32c_has_sse42()) return crc32c_portable(data, Size);
+  return crc32c_sse42_words(data, std::make_index_sequence<Size / 8>{});
 }
 
 #undef RAFT_CRC32C_SSE42
@@ -238,10 +260,20 @@ inline std::uint32_t crc32c_best(const std::byte* data, std::size_t size, std::u
   return ~crc;
 }
 
+template <std::size_t Size>
+inline std::uint32_t crc32c_best_fixed(const std::byte* data) noexcept {
+  return crc32c_best(data, Size, 0);
+}
+
 #else
 
 inline std::uint32_t crc32c_best(const std::byte* data, std::size_t size, std::uint32_t seed) noexcept {
   return crc32c_portable(data, size, seed);
+}
+
+template <std::size_t Size>
+inline std::uint32_t crc32c_best_fixed(const std::byte* data) noexcept {
+  return crc32c_portable(data, Size);
 }
 
 #endif
@@ -251,6 +283,14 @@ inline std::uint32_t crc32c_best(const std::byte* data, std::size_t size, std::u
 constexpr std::uint32_t crc32c(const std::byte* data, std::size_t size, std::uint32_t seed = 0) noexcept {
   if (std::is_constant_evaluated()) return crc32c_portable(data, size, seed);
   return crc32c_best(data, size, seed);
+}
+
+/// crc32c(data, Size) for a small size that the compiler knows, a multiple of 8.
+template <std::size_t Size>
+constexpr std::uint32_t crc32c_fixed(const std::byte* data) noexcept {
+  static_assert(Size % 8 == 0 && Size <= 128, "more is better done by crc32c");
+  if (std::is_constant_evaluated()) return crc32c_portable(data, Size);
+  return crc32c_best_fixed<Size>(data);
 }
 
 }  // namespace raft::detail

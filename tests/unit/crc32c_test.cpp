@@ -3,7 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -46,6 +46,7 @@ static_assert(crc32c(zeros.data(), zeros.size()) == 0x8A9136AA);
 static_assert(crc32c(ones.data(), ones.size()) == 0x62A8AB43);
 static_assert(crc32c(rising.data(), rising.size()) == 0x46DD794E);
 static_assert(crc32c(falling.data(), falling.size()) == 0x113FDB5C);
+static_assert(raft::detail::crc32c_fixed<32>(rising.data()) == 0x46DD794E);
 static_assert(crc32c(nullptr, 0) == 0);
 static_assert(crc32c(nullptr, 0, 0x1234) == 0x1234);
 static_assert(crc32c(rising.data() + 5, 27, crc32c(rising.data(), 5)) == crc32c(rising.data(), 32));
@@ -128,6 +129,15 @@ TEST_CASE("crc32c: every bit counts") {
 TEST_CASE("crc32c_portable: equals the bitwise twin") {
   using raft::detail::crc32c_portable;
   compare_with_twin([](const std::byte* d, std::size_t n, std::uint32_t s) { return crc32c_portable(d, n, s); }, 0);
+}
+
+TEST_CASE("crc32c_fixed: equals the bitwise twin") {
+  const auto bytes = noise(200);
+  const auto compare = [&]<std::size_t... Words>(std::index_sequence<Words...>) {
+    using raft::detail::crc32c_fixed;
+    return ((crc32c_fixed<8 * Words>(bytes.data() + Words) == bitwise(bytes.data() + Words, 8 * Words)) && ...);
+  };
+  CHECK(compare(std::make_index_sequence<17>{}));
 }
 
 #ifdef RAFT_CRC32C_X86

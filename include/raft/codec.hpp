@@ -1,0 +1,485 @@
+#pragma once
+
+// The byte form of every message: one frame each. An optional battery beside the engine, for Transports that send
+// bytes; it stands on message.hpp (floor 5) and crc32c.hpp, and no engine header includes it.
+//
+// A frame is a head of fixed size (a header of 48 bytes and the fields of its kind, 8 bytes each), then the bytes that
+// the message views. All numbers are little-endian.
+//
+//    at  bytes  header
+//     0      4  length     of the whole frame, these four bytes included; a multiple of 8
+//     4      4  check      CRC-32C of the head from byte 8 on
+//     8      1  version    1
+//     9      1  kind       its place in message_body
+//    10      2  flags      0
+//    12      4  check      CRC-32C of all that follows the head; 0 if nothing does, or with checksums::header
+//    16      8  cluster
+//    24      8  from
+//    32      8  to
+//    40      8  term
+//
+//  kind                       fields from byte 48 on; a truth is 0 or 1                               then
+//   0  request_pre_vote       last_log_index, last_log_term
+//   1  request_pre_vote_reply asked, granted
+//   2  request_vote           last_log_index, last_log_term
+//   3  request_vote_reply     granted
+//   4  append_entries         prev_log_index, prev_log_term, leader_commit, round,
+//                             count u32, size u32 of the entries                                      the entries
+//   5  append_entries_reply   success, index, hint_index, hint_term, last_log_index, round
+//   6  install_snapshot       last_included_index, last_included_term, id, size, offset, round,
+//                             size u32 of the configuration, size u32 of the data                     both, one after
+//                                                                                                     the other, and
+//                                                                                                     zeros up to 8
+//   7  install_snapshot_reply last_included_index, id, offset, installed, round
+//
+// Entries stand in the frame as they stand in a Log (entry.hpp): encoding copies one block, decoding views one.
+//
+// Invariants: a message has one byte form, and only that form decodes to it. `length` is not under the check: it
+// follows from fields that are, and must agree with them. The sizes of head and fields are multiples of 8, so a frame
+// that begins at an aligned address has aligned entries, and so has the frame after it. No byte sequence makes
+// `decode` read outside its input, trust a size before it was checked, or end the process.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <raft/bytes.hpp>
+#include <raft/crc32c.hpp>
+#include <raft/entry.hpp>
+#include <raft/message.hpp>
+#include <raft/result.hpp>
+#include <raft/types.hpp>
+
+namespace raft {
+
+/// The name of a cluster, the same on all its nodes and never used twice: what keeps a node from listening to a
+/// stranger that got its address. Zero is as good as any other.
+struct cluster_id {
+  std::uint64_t value = 0;
+
+  constexpr cluster_id() noexcept = default;
+  explicit constexpr cluster_id(std::uint64_t v) noexcept : value(v) {}
+  friend constexpr auto operator<=>(const cluster_id&, const cluster_id&) noexcept = default;
+};
+
+/// What the checksums of a frame cover. The head is always covered. Leave the rest out only if the transport protects
+/// it (TLS, shared memory). All nodes of a cluster do the same: each refuses the other's frames.
+enum class checksums : std::uint8_t {
+  all,     ///< Every byte.
+  header,  ///< The head: entries, configuration and snapshot data are not covered.
+};
+
+/// The version of the byte form that this header writes, and the only one that it reads.
+inline constexpr std::uint8_t frame_version = 1;
+
+/// Bytes of the header, in every version: with so many bytes at hand a frame can be judged.
+inline constexpr std::size_t frame_header_bytes = 48;
+
+/// The largest frame that `decode` takes unless told otherwise. Must exceed a frame with one entry of
+/// `options.max_entry_bytes`, one with `max_bytes_per_append`, and one with `snapshot_chunk_bytes`.
+inline constexpr std::size_t default_frame_limit = std::size_t{64} << 20;
+
+/// A message out of a frame, and where the next frame begins.
+struct decoded {
+  constexpr decoded() noexcept = default;
+  /// Built where it stays: to build it elsewhere and move it would cost more than to decode it.
+  template <class Body>
+  constexpr decoded(node_id from, node_id to, term_t term, const Body& body, std::size_t frame) noexcept
+      : message{from, to, term, message_body{std::in_place_type<Body>, body}}, bytes(frame) {}
+
+  /// Its views are into the bytes that were decoded, and as valid as those.
+  raft::message message{};
+  /// How many bytes the frame took.
+  std::size_t bytes = 0;
+};
+
+namespace detail {
+
+/// The fields of each kind, in the order of the wire. A new kind of message needs a row here, and at the end of the
+/// table above; without one, this does not compile.
+template <class Body>
+struct frame_layout;
+
+template <>
+struct frame_layout<request_pre_vote> {
+  static constexpr std::tuple fields{&request_pre_vote::last_log_index, &request_pre_vote::last_log_term};
+};
+
+template <>
+struct frame_layout<request_pre_vote_reply> {
+  static constexpr std::tuple fields{&request_pre_vote_reply::asked, &request_pre_vote_reply::granted};
+};
+
+template <>
+struct frame_layout<request_vote> {
+  static constexpr std::tuple fields{&request_vote::last_log_index, &request_vote::last_log_term};
+};
+
+template <>
+struct frame_layout<request_vote_reply> {
+  static constexpr std::tuple fields{&request_vote_reply::granted};
+};
+
+template <>
+struct frame_layout<append_entries> {
+  static constexpr std::tuple fields{&append_entries::prev_log_index, &append_entries::prev_log_term,
+                                     &append_entries::leader_commit, &append_entries::round};
+};
+
+template <>
+struct frame_layout<append_entries_reply> {
+  static constexpr std::tuple fields{&append_entries_reply::success,        &append_entries_reply::index,
+                                     &append_entries_reply::hint_index,     &append_entries_reply::hint_term,
+                                     &append_entries_reply::last_log_index, &append_entries_reply::round};
+};
+
+template <>
+struct frame_layout<install_snapshot> {
+  static constexpr std::tuple fields{&install_snapshot::last_included_index,
+                                     &install_snapshot::last_included_term,
+                                     &install_snapshot::id,
+                                     &install_snapshot::size,
+                                     &install_snapshot::offset,
+                                     &install_snapshot::round};
+};
+
+template <>
+struct frame_layout<install_snapshot_reply> {
+  static constexpr std::tuple fields{&install_snapshot_reply::last_included_index, &install_snapshot_reply::id,
+                                     &install_snapshot_reply::offset, &install_snapshot_reply::installed,
+                                     &install_snapshot_reply::round};
+};
+
+/// Whether frames of this kind go on behind the head; their last field then tells two sizes.
+template <class Body>
+inline constexpr bool has_tail = std::is_same_v<Body, append_entries> || std::is_same_v<Body, install_snapshot>;
+
+template <class Body>
+inline constexpr std::size_t head_bytes = frame_header_bytes +
+                                          8 * (std::tuple_size_v<decltype(frame_layout<Body>::fields)> +
+                                               (has_tail<Body> ? 1 : 0));
+
+template <std::size_t Kind>
+using body_kind = std::variant_alternative_t<Kind, message_body>;
+
+inline constexpr std::size_t body_kinds = std::variant_size_v<message_body>;
+
+/// head_bytes, by kind.
+inline constexpr auto head_bytes_of_kind = []<std::size_t... Kind>(std::index_sequence<Kind...>) {
+  return std::array<std::size_t, body_kinds>{head_bytes<body_kind<Kind>>...};
+}
+(std::make_index_sequence<body_kinds>{});
+
+/// Which kind a body is.
+template <class Body, std::size_t Kind = 0>
+constexpr std::uint8_t kind_of() noexcept {
+  if constexpr (std::is_same_v<Body, body_kind<Kind>>) {
+    return std::uint8_t{Kind};
+  } else {
+    return kind_of<Body, Kind + 1>();
+  }
+}
+
+constexpr std::size_t padding_after(std::size_t bytes) noexcept { return -bytes & 7; }
+
+inline constexpr std::array<std::byte, 8> frame_padding{};
+
+/// What follows the head: nothing, one view, or three (the last one of padding); and the field that tells the sizes.
+template <std::size_t Views>
+struct frame_tail {
+  std::array<payload, Views> views{};
+  std::uint64_t sizes = 0;
+
+  [[nodiscard]] constexpr std::size_t bytes() const noexcept {
+    std::size_t sum = 0;
+    for (const payload view : views) sum += view.size();
+    return sum;
+  }
+  [[nodiscard]] constexpr std::uint32_t check() const noexcept {
+    std::uint32_t crc = 0;
+    for (const payload view : views) {
+      if (!view.empty()) crc = crc32c(view.data(), view.size(), crc);
+    }
+    return crc;
+  }
+};
+
+constexpr std::uint64_t two_sizes(std::uint64_t first, std::uint64_t second) noexcept { return first | second << 32; }
+
+template <class Body>
+constexpr frame_tail<0> tail_of(const Body&) noexcept {
+  return {};
+}
+
+constexpr frame_tail<1> tail_of(const append_entries& m) noexcept {
+  return {{payload{m.entries.data(), m.entries.bytes()}}, two_sizes(m.entries.count(), m.entries.bytes())};
+}
+
+constexpr frame_tail<3> tail_of(const install_snapshot& m) noexcept {
+  const std::size_t padding = padding_after(m.configuration.size() + m.data.size());
+  return {{m.configuration, m.data, payload{frame_padding.data(), padding}},
+          two_sizes(m.configuration.size(), m.data.size())};
+}
+
+/// Each field is one number of 8 bytes.
+constexpr std::uint64_t field_value(const auto& field) noexcept { return field.value; }
+constexpr std::uint64_t field_value(bool field) noexcept { return field ? 1 : 0; }
+constexpr std::uint64_t field_value(std::uint64_t field) noexcept { return field; }
+
+/// Writes head_bytes<Body> bytes. Written and summed in words, so that no load waits for stores narrower than itself.
+template <checksums Covered, class Body, std::size_t Views>
+constexpr void write_head(std::byte* to, const message& m, cluster_id cluster, const Body& body,
+                          const frame_tail<Views>& tail) noexcept {
+  const std::uint32_t tail_check = Covered == checksums::all ? tail.check() : 0;
+  store_le<std::uint64_t>(to + 8,
+                          frame_version | std::uint64_t{kind_of<Body>()} << 8 | std::uint64_t{tail_check} << 32);
+  store_le<std::uint64_t>(to + 16, cluster.value);
+  store_le<std::uint64_t>(to + 24, m.from.value);
+  store_le<std::uint64_t>(to + 32, m.to.value);
+  store_le<std::uint64_t>(to + 40, m.term.value);
+  std::byte* at = to + frame_header_bytes;
+  std::apply([&](auto... field) { ((store_le<std::uint64_t>(at, field_value(body.*field)), at += 8), ...); },
+             frame_layout<Body>::fields);
+  if constexpr (has_tail<Body>) store_le<std::uint64_t>(at, tail.sizes);
+  const std::uint32_t check = crc32c_fixed<head_bytes<Body> - 8>(to + 8);
+  store_le<std::uint64_t>(to, two_sizes(head_bytes<Body> + tail.bytes(), check));
+}
+
+/// Calls visit(body) with the alternative that the body holds; the two of the steady state are asked for first.
+template <class Visit>
+constexpr auto with_body(const message_body& body, Visit&& visit) {
+  if (std::holds_alternative<append_entries>(body)) return visit(std::get<append_entries>(body));
+  if (std::holds_alternative<append_entries_reply>(body)) return visit(std::get<append_entries_reply>(body));
+  return std::visit(visit, body);
+}
+
+/// Why a message of `bytes` bytes does not go into a space of `room`.
+constexpr error no_room(std::size_t bytes) noexcept {
+  return {errc::too_large, {}, bytes, "the frame is larger than the space for it, or than its length field can say"};
+}
+
+}  // namespace detail
+
+/// How many bytes `encode` writes for `m`. O(1).
+[[nodiscard]] constexpr std::size_t frame_bytes(const message& m) noexcept {
+  return detail::with_body(
+      m.body, []<class Body>(const Body& body) { return detail::head_bytes<Body> + detail::tail_of(body).bytes(); });
+}
+
+/// Writes the frame of `m` to the beginning of `out`, and answers how many bytes it took: one copy of what the message
+/// views, straight from where it lies (a Log's memory) to where the caller wants it. `out` must not overlap it.
+/// Refuses with too_large (`error.detail`: the frame's bytes) if `out` or the length field, u32, is too small.
+template <checksums Covered = checksums::all>
+[[nodiscard]] constexpr result<std::size_t> encode(const message& m, cluster_id cluster,
+                                                   std::span<std::byte> out) noexcept {
+  return detail::with_body(m.body, [&]<class Body>(const Body& body) -> result<std::size_t> {
+    const auto tail = detail::tail_of(body);
+    const std::size_t bytes = detail::head_bytes<Body> + tail.bytes();
+    if (bytes > std::min<std::size_t>(out.size(), UINT32_MAX)) return detail::no_room(bytes);
+    detail::write_head<Covered>(out.data(), m, cluster, body, tail);
+    std::byte* at = out.data() + detail::head_bytes<Body>;
+    for (const payload view : tail.views) {
+      detail::copy_bytes(at, view.data(), view.size());
+      at += view.size();
+    }
+    return bytes;
+  });
+}
+
+/// Appends the frame of `m` to a std::vector<std::byte> or what behaves like one; the views of `m` must not be into it.
+/// Answers and refuses as `encode`. Allocates only when the buffer's capacity is used up, and writes the tail once,
+/// without filling with zeros first.
+template <checksums Covered = checksums::all, class Buffer>
+[[nodiscard]] constexpr result<std::size_t> append_frame(const message& m, cluster_id cluster, Buffer& out) {
+  return detail::with_body(m.body, [&]<class Body>(const Body& body) -> result<std::size_t> {
+    const auto tail = detail::tail_of(body);
+    const std::size_t bytes = detail::head_bytes<Body> + tail.bytes();
+    if (bytes > UINT32_MAX) return detail::no_room(bytes);
+    const std::size_t begin = out.size();
+    out.resize(begin + detail::head_bytes<Body>, std::byte{0});
+    detail::write_head<Covered>(out.data() + begin, m, cluster, body, tail);
+    for (const payload view : tail.views) out.insert(out.end(), view.begin(), view.end());
+    return bytes;
+  });
+}
+
+/// The frame of a message in pieces, for `writev`: the head, which is here, and up to three views of what the message
+/// views, in this order. Valid as long as what the message views.
+struct frame_pieces {
+  std::array<std::byte, *std::max_element(detail::head_bytes_of_kind.begin(), detail::head_bytes_of_kind.end())>
+      head_storage{};
+  std::size_t head_bytes = 0;
+  std::array<payload, 3> views{payload{}, payload{}, payload{}};  ///< Those that are not needed are empty.
+  std::size_t bytes = 0;                                          ///< Of the whole frame.
+
+  /// Into this object: ask again after a copy.
+  [[nodiscard]] constexpr payload head() const noexcept { return {head_storage.data(), head_bytes}; }
+};
+
+/// The pieces of the frame of `m`; copies no entry and no snapshot byte. Refuses with too_large (`error.detail`: the
+/// frame's bytes) what the length field, u32, cannot say.
+template <checksums Covered = checksums::all>
+[[nodiscard]] constexpr result<frame_pieces> encode_pieces(const message& m, cluster_id cluster) noexcept {
+  return detail::with_body(m.body, [&]<class Body>(const Body& body) -> result<frame_pieces> {
+    const auto tail = detail::tail_of(body);
+    frame_pieces pieces;
+    pieces.head_bytes = detail::head_bytes<Body>;
+    pieces.bytes = pieces.head_bytes + tail.bytes();
+    if (pieces.bytes > UINT32_MAX) return detail::no_room(pieces.bytes);
+    std::copy(tail.views.begin(), tail.views.end(), pieces.views.begin());
+    detail::write_head<Covered>(pieces.head_storage.data(), m, cluster, body, tail);
+    return pieces;
+  });
+}
+
+namespace detail {
+
+/// What can be wrong with a frame. A verdict points to one of these, or nowhere if all is well: it travels in a
+/// register.
+inline constexpr error other_version{errc::unsupported_version, {}, 0, "a frame of another version"};
+inline constexpr error unknown_kind{errc::malformed, {}, 0, "a frame of an unknown kind"};
+inline constexpr error wrong_length{errc::malformed, {}, 0, "a frame whose length cannot be"};
+inline constexpr error over_limit{errc::malformed, {}, 0, "a frame larger than the limit"};
+inline constexpr error damaged_head{errc::checksum, {}, 0, "the head of a frame is damaged"};
+inline constexpr error unknown_flags{errc::malformed, {}, 0, "a frame with flags that mean nothing yet"};
+inline constexpr error other_cluster{errc::foreign_cluster, {}, 0, "a frame of another cluster"};
+inline constexpr error other_receiver{errc::misaddressed, {}, 0, "a frame for another node"};
+inline constexpr error wrong_sender{errc::misaddressed, {}, 0, "a frame from this node itself, or from nobody"};
+inline constexpr error wrong_truth{errc::malformed, {}, 0, "a truth that is neither 0 nor 1"};
+inline constexpr error damaged_tail{errc::checksum, {}, 0, "the entries or the data of a frame are damaged"};
+inline constexpr error wrong_sizes{errc::malformed, {}, 0, "what a frame says that it carries is not what follows"};
+inline constexpr error wrong_padding{errc::malformed, {}, 0, "padding that is not zero"};
+
+/// `bytes` more bytes are needed before a verdict.
+constexpr error missing(std::size_t bytes) noexcept {
+  return {errc::incomplete, {}, bytes, "the frame goes on behind these bytes"};
+}
+
+/// The first word of a frame: {length, check of the head}.
+constexpr std::uint32_t frame_length(const std::byte* from) noexcept { return load_le<std::uint32_t>(from); }
+
+/// Whether the head may be believed, and is for us. Precondition: all of it is at hand.
+template <class Body>
+constexpr const error* judge_head(const std::byte* from, cluster_id cluster, node_id self) noexcept {
+  if (crc32c_fixed<head_bytes<Body> - 8>(from + 8) != load_le<std::uint32_t>(from + 4)) return &damaged_head;
+  if (load_le<std::uint16_t>(from + 10) != 0) return &unknown_flags;
+  if (load_le<std::uint64_t>(from + 16) != cluster.value) return &other_cluster;
+  const auto sender = load_le<std::uint64_t>(from + 24);
+  if (load_le<std::uint64_t>(from + 32) != self.value) return &other_receiver;
+  return sender == self.value || sender == nobody.value ? &wrong_sender : nullptr;
+}
+
+constexpr bool read_field(const std::byte* from, auto& field) noexcept {
+  field = std::remove_cvref_t<decltype(field)>{load_le<std::uint64_t>(from)};
+  return true;
+}
+constexpr bool read_field(const std::byte* from, bool& field) noexcept {
+  const auto value = load_le<std::uint64_t>(from);
+  field = value == 1;
+  return value <= 1;
+}
+
+/// Fills the fields; answers whether each had a value that it can have.
+template <class Body>
+constexpr bool read_fields(const std::byte* at, Body& body) noexcept {
+  bool readable = true;
+  std::apply([&](auto... field) { ((readable &= read_field(at, body.*field), at += 8), ...); },
+             frame_layout<Body>::fields);
+  return readable;
+}
+
+/// Views what follows the head in `tail`; `sizes` is what the head tells about it.
+constexpr result<void> read_tail(append_entries& body, std::uint64_t sizes, payload tail) noexcept {
+  if (sizes >> 32 != tail.size()) return wrong_sizes;
+  auto parsed = entries::parse(tail.data(), tail.size(), static_cast<std::uint32_t>(sizes));
+  if (!parsed) return parsed.error();
+  body.entries = *parsed;
+  return {};
+}
+
+constexpr result<void> read_tail(install_snapshot& body, std::uint64_t sizes, payload tail) noexcept {
+  const std::size_t configuration = sizes & UINT32_MAX;
+  const std::size_t data = sizes >> 32;
+  const std::size_t padding = padding_after(configuration + data);
+  if (configuration + data + padding != tail.size()) return wrong_sizes;
+  for (const std::byte b : tail.last(padding)) {
+    if (b != std::byte{0}) return wrong_padding;
+  }
+  body.configuration = tail.first(configuration);
+  body.data = tail.subspan(configuration, data);
+  return {};
+}
+
+/// `decode`, for a frame that says that it is of this kind.
+template <checksums Covered, class Body>
+constexpr result<decoded> read_frame(payload in, cluster_id cluster, node_id self, std::size_t limit) noexcept {
+  constexpr std::size_t head = head_bytes<Body>;
+  const std::byte* const from = in.data();
+  const std::size_t length = frame_length(from);
+  if (length % 8 != 0 || length < head || (!has_tail<Body> && length > head)) return wrong_length;
+  if (length > limit) return over_limit;
+  // A damaged length is found before anybody waits for so many bytes.
+  if (in.size() < head) return missing(length - in.size());
+  if (const error* wrong = judge_head<Body>(from, cluster, self)) return *wrong;
+  if (in.size() < length) return missing(length - in.size());
+  Body body;
+  if (!read_fields(from + frame_header_bytes, body)) return wrong_truth;
+  const payload tail{from + head, length - head};
+  const bool covered = Covered == checksums::all && !tail.empty();
+  const std::uint32_t tail_check = covered ? crc32c(tail.data(), tail.size()) : 0;
+  if (tail_check != load_le<std::uint32_t>(from + 12)) return damaged_tail;
+  if constexpr (has_tail<Body>) {
+    if (auto read = read_tail(body, load_le<std::uint64_t>(from + head - 8), tail); !read) return read.error();
+  }
+  return result<decoded>{std::in_place, node_id{load_le<std::uint64_t>(from + 24)},
+                         self,          term_t{load_le<std::uint64_t>(from + 40)},
+                         body,          length};
+}
+
+/// read_frame for a kind that is known at run time.
+template <checksums Covered, std::size_t Kind = 0>
+constexpr result<decoded> read_kind(std::uint8_t kind, payload in, cluster_id cluster, node_id self,
+                                    std::size_t limit) noexcept {
+  if constexpr (Kind == body_kinds) {
+    return unknown_kind;
+  } else {
+    if (kind == Kind) return read_frame<Covered, body_kind<Kind>>(in, cluster, self, limit);
+    return read_kind<Covered, Kind + 1>(kind, in, cluster, self, limit);
+  }
+}
+
+}  // namespace detail
+
+/// The message in the frame at the beginning of `in`, for node `self` of `cluster`, and how many bytes the frame took.
+/// Safe on any bytes at any alignment; copies nothing and, but for entries that carry a configuration (entries::parse
+/// decodes those), allocates nothing. O(bytes of the frame).
+///
+/// Refuses with
+/// - incomplete: at least `error.detail` more bytes are needed. Nothing is wrong so far, but only a header whose check
+///   was right (all of the head at hand) is to be relied on;
+/// - unsupported_version: not frame_version, and so nothing else was looked at;
+/// - checksum: damaged; malformed: no frame of this version, or larger than `limit` bytes;
+/// - foreign_cluster; misaddressed: for another node, from `self`, or from nobody.
+/// After any refusal but incomplete, a stream has lost its place and is best closed.
+template <checksums Covered = checksums::all>
+[[nodiscard]] constexpr result<decoded> decode(std::span<const std::byte> in, cluster_id cluster, node_id self,
+                                               std::size_t limit = default_frame_limit) noexcept {
+  if (in.size() < frame_header_bytes) return detail::missing(frame_header_bytes - in.size());
+  if (in[8] != std::byte{frame_version}) return detail::other_version;
+  const auto kind = std::to_integer<std::uint8_t>(in[9]);
+  if (kind == detail::kind_of<append_entries>()) {
+    return detail::read_frame<Covered, append_entries>(in, cluster, self, limit);
+  }
+  if (kind == detail::kind_of<append_entries_reply>()) {
+    return detail::read_frame<Covered, append_entries_reply>(in, cluster, self, limit);
+  }
+  return detail::read_kind<Covered>(kind, in, cluster, self, limit);
+}
+
+}  // namespace raft
