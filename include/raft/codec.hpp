@@ -398,7 +398,8 @@ constexpr bool read_fields(const std::byte* at, Body& body) noexcept {
 constexpr result<void> read_tail(append_entries& body, std::uint64_t sizes, payload tail) noexcept {
   if (sizes >> 32 != tail.size()) return wrong_sizes;
   auto parsed = entries::parse(tail.data(), tail.size(), static_cast<std::uint32_t>(sizes));
-  if (!parsed) return parsed.error();
+  // Whatever is wrong inside, for the reader of a frame it is malformed.
+  if (!parsed) return {errc::malformed, parsed.error().what};
   body.entries = *parsed;
   return {};
 }

@@ -11,6 +11,7 @@
 
 #include <doctest/doctest.h>
 #include <raft/codec.hpp>
+#include <raft/configuration.hpp>
 
 namespace {
 
@@ -449,6 +450,26 @@ TEST_CASE("decode: refuses entries that do not parse, or are more or fewer than 
   CHECK(changed(100, 0) == errc::malformed);          // its kind
   CHECK(changed(100, 4) == errc::malformed);          //
   CHECK(changed(100, 0x101) == errc::malformed);      // the zeros behind its kind
+}
+
+TEST_CASE("decode: an entry's configuration must be legal, and a wrong one is malformed, whatever is wrong with it") {
+  bytes form;
+  encode(voters_of({node_id{1}, node_id{2}}), form);
+  bytes wire(entry_bytes(form.size()), std::byte{});
+  write_entry(wire.data(), term_t{7}, entry_kind::configuration, form);
+  const message m = append_message(wire, 1);
+  CHECK(round_trip<checksums::all>(m));
+  const auto changed = [&](std::size_t at, unsigned value) {
+    bytes frame = frame_of(m);
+    frame[88 + 16 + at] = static_cast<std::byte>(value);
+    seal(frame, 88);
+    return verdict(frame);
+  };
+  CHECK(changed(0, 1) == errc{});
+  CHECK(changed(0, 2) == errc::malformed);   // its version
+  CHECK(changed(1, 1) == errc::malformed);   // auto_leave, though not joint
+  CHECK(changed(2, 3) == errc::malformed);   // a voter too many
+  CHECK(changed(14, 1) == errc::malformed);  // a voter twice
 }
 
 TEST_CASE("decode: refuses a snapshot chunk whose parts do not fill its frame") {
