@@ -177,6 +177,7 @@ class node {
   using peer = progress<time_point>;
 
   static constexpr payload nothing[1]{};  ///< The payload of a no-op.
+  static constexpr bool wants_fates = requires(StateMachine& m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); };
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
 
   // ---------------------------------------------------------------------------------------------- the table
@@ -291,6 +292,8 @@ class node {
 
   constexpr void count_own_entries(leader_role& lead);
   constexpr void advance_commit_index(leader_role& lead);
+  template <class Value, class Of>
+  [[nodiscard]] constexpr Value of_quorum(const leader_role& lead, Value own, Of&& of) const;
   constexpr void set_commit_index(index_t index);
   constexpr void apply();
   constexpr void hand_over(index_t upto);
@@ -400,9 +403,12 @@ class node {
   // ---------------------------------------------------------------------------------------------- state: what waits
 
   struct waiting_message {
-    message what{};
-    speaks_for about{};
-    mark_t mark{};        ///< It leaves when all writes up to this one are durable.
+    template <class Body>
+    constexpr waiting_message(node_id from, node_id to, term_t term, const Body& body, speaks_for what_for)
+        : what{from, to, term, message_body{std::in_place_type<Body>, body}}, about(what_for) {}
+    message what;
+    speaks_for about;
+    mark_t mark{};  ///< It leaves when all writes up to this one are durable.
     bool stamped = false;
   };
   struct open_proposals {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <raft/configuration.hpp>
@@ -22,19 +23,25 @@ namespace raft {
 /// The largest value that a majority of `values` reaches. Reorders `values`. Precondition: not empty. O(n).
 template <class Value>
 [[nodiscard]] constexpr Value majority_value(std::span<Value> values) noexcept {
-  const auto nth = values.begin() + static_cast<std::ptrdiff_t>(values.size() - majority(values.size()));
-  std::nth_element(values.begin(), nth, values.end());
-  return *nth;
+  const std::size_t nth = values.size() - majority(values.size());
+  if (values.size() > 8) {
+    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(nth), values.end());
+    return values[nth];
+  }
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    for (std::size_t k = i; k != 0 && values[k] < values[k - 1]; --k) std::swap(values[k], values[k - 1]);
+  }
+  return values[nth];
 }
 
 /// The largest value that a quorum of `c` reaches, where `value_of(node_id)` is each voter's. With match indexes it is
 /// the index that may be committed (if its entry is of the current term [paper §5.4.2]); with times it is the moment
-/// since which a quorum has been heard. Allocates only for halves of more than 16 voters.
+/// since which a quorum has been heard. Allocates only for halves of more than 8 voters.
 template <class ValueOf>
 [[nodiscard]] constexpr auto quorum_value(const configuration& c, ValueOf&& value_of) {
   using value = std::decay_t<decltype(value_of(node_id{}))>;
   const auto of_half = [&](std::span<const node_id> half) {
-    std::array<value, 16> few{};
+    std::array<value, 8> few{};
     std::vector<value> many;
     if (half.size() > few.size()) many.assign(half.size(), value{});
     const std::span<value> values = many.empty() ? std::span<value>{few}.first(half.size()) : std::span<value>{many};

@@ -53,6 +53,18 @@ struct error {
   }
 };
 
+namespace detail {
+
+/// Room for an error, which is written only where there is one: success costs nothing.
+union maybe_error {
+  constexpr maybe_error() noexcept : none{} {}
+  explicit constexpr maybe_error(const error& e) noexcept : why(e) {}
+  char none;
+  error why;
+};
+
+}  // namespace detail
+
 /// A T, or the reason why there is none. Distinct objects are safe to use from distinct threads.
 template <class T>
 class [[nodiscard]] result {
@@ -65,8 +77,8 @@ class [[nodiscard]] result {
   template <class... Arguments>
   explicit constexpr result(std::in_place_t, Arguments&&... arguments)
       : value_(std::in_place, std::forward<Arguments>(arguments)...) {}
-  constexpr result(raft::error why) noexcept : error_(why) {}         // NOLINT(google-explicit-constructor)
-  constexpr result(errc code, const char* what) noexcept : error_{code, {}, 0, what} {}
+  constexpr result(raft::error why) noexcept : failure_(why) {}       // NOLINT(google-explicit-constructor)
+  constexpr result(errc code, const char* what) noexcept : failure_(raft::error{code, {}, 0, what}) {}
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return value_.has_value(); }
   explicit constexpr operator bool() const noexcept { return has_value(); }
@@ -84,7 +96,7 @@ class [[nodiscard]] result {
   /// Precondition: !has_value().
   [[nodiscard]] constexpr const raft::error& error() const noexcept {
     RAFT_ASSERT(!has_value(), "error() is asked only of a result without a value");
-    return error_;
+    return failure_.why;
   }
 
  private:
@@ -94,7 +106,7 @@ class [[nodiscard]] result {
   }
 
   std::optional<T> value_{};
-  raft::error error_{};
+  detail::maybe_error failure_{};
 };
 
 /// Done, or the reason why not.
@@ -105,8 +117,8 @@ class [[nodiscard]] result<void> {
   using error_type = raft::error;
 
   constexpr result() noexcept : has_value_(true) {}
-  constexpr result(raft::error why) noexcept : error_(why) {}  // NOLINT(google-explicit-constructor)
-  constexpr result(errc code, const char* what) noexcept : error_{code, {}, 0, what} {}
+  constexpr result(raft::error why) noexcept : failure_(why) {}  // NOLINT(google-explicit-constructor)
+  constexpr result(errc code, const char* what) noexcept : failure_(raft::error{code, {}, 0, what}) {}
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   explicit constexpr operator bool() const noexcept { return has_value_; }
@@ -114,11 +126,11 @@ class [[nodiscard]] result<void> {
   /// Precondition: !has_value().
   [[nodiscard]] constexpr const raft::error& error() const noexcept {
     RAFT_ASSERT(!has_value_, "error() is asked only of a result that failed");
-    return error_;
+    return failure_.why;
   }
 
  private:
-  raft::error error_{};
+  detail::maybe_error failure_{};
   bool has_value_ = false;
 };
 

@@ -20,14 +20,26 @@ constexpr void RAFT_NODE::count_own_entries(leader_role& lead) {
 /// committed by what follows them, never by being counted.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::advance_commit_index(leader_role& lead) {
-  const index_t held = committed_index(configuration_, [&](node_id voter) {
-    if (voter == id_) return lead.counted;
-    const peer* p = find_peer(voter);
-    return p == nullptr || p->state == progress_state::lost ? index_t{} : p->match;
+  const index_t held = of_quorum(lead, lead.counted, [](const peer& p) {
+    return p.state == progress_state::lost ? index_t{} : p.match;
   });
   if (held <= commit_index_ || log_.term_at(held) != term()) return;
   set_commit_index(held);
   lead.uncommitted.release_to(held);
+}
+
+/// The largest value that a quorum reaches, where the leader's own is `own` (and counts only if it votes). Both the
+/// voters of each half and the peers are sorted, so one pass over the peers meets all of them.
+RAFT_NODE_TEMPLATE
+template <class Value, class Of>
+constexpr Value RAFT_NODE::of_quorum(const leader_role& lead, Value own, Of&& of) const {
+  auto p = lead.peers.begin();
+  return quorum_value(configuration_, [&](node_id voter) {
+    if (voter == id_) return own;
+    if (p == lead.peers.end() || voter < p->id) p = lead.peers.begin();  // the second half begins
+    while (p->id != voter) ++p;
+    return of(*p);
+  });
 }
 
 RAFT_NODE_TEMPLATE

@@ -161,7 +161,7 @@ constexpr void RAFT_NODE::become_leader() {
   heartbeat_deadline_ = now_ + options_.heartbeat_interval;
   proposed_ = nothing;
   proposed_kind_ = entry_kind::no_op;
-  proposals_.push_back({term(), lead.first_index.next(), lead.first_index, raft::never<time_point>()});
+  if constexpr (wants_fates) proposals_.push_back({term(), lead.first_index.next(), lead.first_index, raft::never<time_point>()});
 }
 
 /// A vote belongs to a term: it is forgotten only when the term rises.
@@ -183,10 +183,8 @@ constexpr void RAFT_NODE::become_follower(term_t new_term, node_id leader) {
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::check_quorum() {
   if (!options_.check_quorum) return;
-  const time_point heard = quorum_value(configuration_, [this](node_id voter) {
-    const peer* p = voter == id_ ? nullptr : find_peer(voter);
-    return p == nullptr ? now_ : p->heard_at;
-  });
+  const auto& lead = std::get<leader_role>(role_);
+  const time_point heard = of_quorum(lead, now_, [](const peer& p) { return p.heard_at; });
   if (now_ - heard >= options_.election_timeout_max) become_follower(term(), nobody);
 }
 

@@ -20,7 +20,7 @@ constexpr result<proposal> RAFT_NODE::propose(std::span<const payload> commands)
   const proposal first{log_.last_index().next(), term()};
   proposed_ = commands;
   proposed_kind_ = entry_kind::command;
-  proposals_.back().last = log_.last_index() + commands.size();
+  if constexpr (wants_fates) proposals_.back().last = log_.last_index() + commands.size();
   settle();
   if (failed_) return failure_;
   return first;
@@ -45,7 +45,7 @@ constexpr result<void> RAFT_NODE::check_proposal(std::span<const payload> comman
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::resolve(index_t first, index_t last, term_t of, fate what) {
   if (first > last) return;
-  if constexpr (requires { machine_.on_fate(first, last, of, what); }) machine_.on_fate(first, last, of, what);
+  if constexpr (wants_fates) machine_.on_fate(first, last, of, what);
 }
 
 /// Tells the fates that what was applied has decided.
@@ -106,7 +106,7 @@ RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::leave_leadership() {
   const auto& lead = std::get<leader_role>(role_);
   for (const roles::pending_read& read : lead.reads) dropped_reads_.push_back(read.context);
-  if (!proposals_.empty()) {
+  if constexpr (wants_fates) {
     proposals_.back().give_up = now_ + options_.election_timeout_max + options_.election_timeout_max;
   }
 }

@@ -23,13 +23,7 @@ constexpr result<void> RAFT_NODE::read(std::uint64_t context) {
 /// The latest round that a quorum has echoed.
 RAFT_NODE_TEMPLATE
 constexpr std::uint64_t RAFT_NODE::confirmed_round(const leader_role& lead) const {
-  return quorum_value(configuration_, [&](node_id voter) -> std::uint64_t {
-    if (voter == id_) return lead.round;
-    for (const peer& p : lead.peers) {
-      if (p.id == voter) return p.round;
-    }
-    return 0;
-  });
+  return of_quorum(lead, lead.round, [](const peer& p) { return p.round; });
 }
 
 /// Begins a round for reads that have none, as soon as no other is under way.

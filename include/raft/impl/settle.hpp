@@ -127,7 +127,7 @@ constexpr bool RAFT_NODE::is_durable(mark_t mark) const noexcept {
 RAFT_NODE_TEMPLATE
 template <class Body>
 constexpr void RAFT_NODE::queue(node_id to, const Body& body, speaks_for what) {
-  outbox_.push_back({message{id_, to, term(), message_body{std::in_place_type<Body>, body}}, what, mark_t{}, false});
+  outbox_.emplace_back(id_, to, term(), body, what);
 }
 
 /// For a leader's own requests, which speak for nothing but its term, durable since it was elected.
@@ -161,7 +161,7 @@ constexpr void RAFT_NODE::send() {
       transport_.send(outbox_[i].what);
     }
   }
-  outbox_.resize(kept, waiting_message{});
+  outbox_.erase(outbox_.begin() + static_cast<std::ptrdiff_t>(kept), outbox_.end());
 }
 
 /// Whether a later acknowledgement that leaves now says everything that the one at `i` says: one sync of many appends
@@ -187,7 +187,7 @@ constexpr void RAFT_NODE::report() {
     tell(events::role_changed{id_, term(), role(), leader()});
     if constexpr (requires { machine_.on_role(role(), term(), leader()); }) machine_.on_role(role(), term(), leader());
   }
-  if (!proposals_.empty()) {
+  if constexpr (wants_fates) {
     if (!failed_) resolve_applied();
     give_up_proposals();
   }

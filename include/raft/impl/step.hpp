@@ -95,8 +95,7 @@ constexpr result<void> RAFT_NODE::step(const message& m) {
     return possible;
   }
   now_ = clock_.now();
-  // One branch a kind, so that the handler is called directly: the table's rows are constants.
-  auto taken = std::visit([&](const auto& body) { return take_in(m, body); }, m.body);
+  auto taken = visit_body(m.body, [&](const auto& body) { return take_in(m, body); });
   if (!taken) tell(events::message_refused{m.from, taken.error()});
   settle();
   return taken;
