@@ -423,10 +423,14 @@ TEST_CASE("assignment: takes over the segment size") {
   entry_store a{two_small};
   append_payloads(a, 1, 5, 16);
   entry_store b{256};
-  append_payloads(b, 2, 9, 16);
+  append_payloads(b, 2, 80, 16);
+  const entry_store large{b};
   b = a;
   append_payloads(b, 3, 4, 16);
   CHECK(pieces_of(b) == sizes{2, 2, 2, 2, 1});
+  b = large;
+  append_payloads(b, 3, 8, 16);
+  CHECK(pieces_of(b) == sizes(11, 8));
 }
 
 TEST_CASE("move: takes everything; what was moved from can be assigned to") {
@@ -515,6 +519,20 @@ TEST_CASE("allocation: none in a load that repeats, of any shape") {
     CHECK(counted.calls == before);
     CHECK(leader == follower);
   }
+}
+
+TEST_CASE("allocation: none where what repeats is compacted in two steps") {
+  entry_store store{256};
+  const auto turn = [&store, data = std::vector<std::byte>(240)] {
+    const payload one{data};
+    for (int k = 0; k < 100; ++k) store.append(term_t{1}, entry_kind::command, {&one, 1});  // a segment each
+    store.compact(index_t{store.base().value + 40});
+    store.compact(index_t{store.last().value - 2});
+  };
+  for (int k = 0; k < 4; ++k) turn();
+  const std::size_t before = counted.calls;
+  for (int k = 0; k < 20; ++k) turn();
+  CHECK(counted.calls == before);
 }
 
 TEST_CASE("growth: no append allocates, and so moves, more than a segment and the list of segments") {

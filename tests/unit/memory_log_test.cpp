@@ -379,6 +379,12 @@ TEST_CASE("equality: hard state, entries, beginning, snapshot and the unfinished
   CHECK(install(another, place(3, 2), "a") != mark_t{});
   CHECK(install(log, place(3, 2), "b") != mark_t{});
   CHECK(!(another == log));
+
+  memory_log one_image = base;
+  memory_log other_image = base;
+  CHECK(install(one_image, place(3, 2, 77), "a") != mark_t{});
+  CHECK(install(other_image, place(3, 2, 77), "b") != mark_t{});
+  CHECK(!(one_image == other_image));
 }
 
 TEST_CASE("copy: is independent, and a snapshot goes on where it was") {
