@@ -69,7 +69,6 @@ class segment {
   }
 
   [[nodiscard]] constexpr std::size_t capacity() const noexcept { return capacity_; }
-  [[nodiscard]] constexpr std::size_t room() const noexcept { return capacity_ - used_; }
   [[nodiscard]] constexpr index_t first() const noexcept { return first_; }
   [[nodiscard]] constexpr index_t last() const noexcept { return index_t{first_.value + count_ - 1}; }
   [[nodiscard]] constexpr term_t term_at(index_t i) const noexcept {
