@@ -272,6 +272,7 @@ class node {
   constexpr void suspect_lost_log(peer& p, const append_entries_reply& reply);
   [[nodiscard]] constexpr index_t meeting_point(index_t hint_index, term_t hint_term) const;
   constexpr void begin_round(leader_role& lead);
+  constexpr void look_at_all(leader_role& lead);
   constexpr void replicate(leader_role& lead);
   constexpr void replicate_to(leader_role& lead, peer& p);
   constexpr void send_ready_appends(leader_role& lead, peer& p);

@@ -26,6 +26,7 @@ struct progress {
   index_t next{};   ///< The next entry to send [Fig. 2, nextIndex].
   progress_state state = progress_state::probe;
   window inflight{};            ///< Appends with entries that are not acknowledged yet.
+  bool look = true;             ///< Something changed since it was last looked at whether anything is to be sent.
   bool waiting = false;         ///< probe, snapshot: a message is under way, nothing follows until its answer.
   bool prompt = true;           ///< Something new is to be sent without waiting for a full message.
   bool heartbeat = false;       ///< Something has to be sent even if there is nothing new.

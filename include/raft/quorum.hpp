@@ -40,13 +40,15 @@ template <class Value>
 template <class ValueOf>
 [[nodiscard]] constexpr auto quorum_value(const configuration& c, ValueOf&& value_of) {
   using value = std::decay_t<decltype(value_of(node_id{}))>;
-  const auto of_half = [&](std::span<const node_id> half) {
-    std::array<value, 8> few{};
-    std::vector<value> many;
-    if (half.size() > few.size()) many.assign(half.size(), value{});
-    const std::span<value> values = many.empty() ? std::span<value>{few}.first(half.size()) : std::span<value>{many};
+  const auto of_each = [&](std::span<const node_id> half, std::span<value> values) {
     for (std::size_t i = 0; i < half.size(); ++i) values[i] = value_of(half[i]);
     return majority_value(values);
+  };
+  const auto of_half = [&](std::span<const node_id> half) {
+    std::array<value, 8> few{};
+    if (half.size() <= few.size()) return of_each(half, std::span<value>{few}.first(half.size()));
+    std::vector<value> many(half.size(), value{});
+    return of_each(half, many);
   };
   const value incoming = of_half(c.voters);
   return c.joint() ? std::min(incoming, of_half(c.outgoing)) : incoming;

@@ -26,6 +26,7 @@ constexpr void RAFT_NODE::advance_commit_index(leader_role& lead) {
   if (held <= commit_index_ || log_.term_at(held) != term()) return;
   set_commit_index(held);
   lead.uncommitted.release_to(held);
+  if (options_.commit_at_once) look_at_all(lead);
 }
 
 /// The largest value that a quorum reaches, where the leader's own is `own` (and counts only if it votes). Both the
@@ -73,20 +74,15 @@ constexpr void RAFT_NODE::hand_over(index_t upto) {
     handed_.release_to(last_applied_);
     budget = budget > handed_.bytes() ? budget - handed_.bytes() : 0;
   }
-  const auto give = [this](const entry& e) {
-    if (e.kind == entry_kind::command) machine_.apply(e);
-  };
   while (handed_over_ < upto && budget != 0) {
     const auto most = static_cast<std::uint32_t>(std::min<std::uint64_t>(budget, UINT32_MAX));
     const auto batch = log_.view(handed_over_.next(), upto, most);
     if (!batch) return;
     const index_t first = handed_over_.next();
     handed_over_ = handed_over_ + batch->count();
-    if constexpr (requires { log_.for_each(first, handed_over_, give); }) {
-      log_.for_each(first, handed_over_, give);
-    } else {
-      batch->for_each(first, give);
-    }
+    batch->for_each(first, [this](const entry& e) {
+      if (e.kind == entry_kind::command) machine_.apply(e);
+    });
     if constexpr (applies_elsewhere) handed_.push(handed_over_, batch->bytes());
     budget -= std::min<std::uint64_t>(budget, batch->bytes());
   }

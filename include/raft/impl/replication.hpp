@@ -46,6 +46,7 @@ constexpr result<void> RAFT_NODE::on_append_entries_reply(const message& m, cons
     return {errc::impossible, "an answer to what was never sent"};
   }
   p->heard_at = now_;
+  p->look = true;
   p->round = std::max(p->round, reply.round);
   if (reply.success) {
     on_append_success(lead, *p, reply.index);
@@ -118,11 +119,19 @@ RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::begin_round(leader_role& lead) {
   ++lead.round;
   for (peer& p : lead.peers) p.heartbeat = true;
+  look_at_all(lead);
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::look_at_all(leader_role& lead) {
+  for (peer& p : lead.peers) p.look = true;
 }
 
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::replicate(leader_role& lead) {
-  for (peer& p : lead.peers) replicate_to(lead, p);
+  for (peer& p : lead.peers) {
+    if (std::exchange(p.look, false)) replicate_to(lead, p);
+  }
 }
 
 RAFT_NODE_TEMPLATE

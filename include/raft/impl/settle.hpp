@@ -69,6 +69,7 @@ constexpr bool RAFT_NODE::write_entries_wanted() {
     for (const payload& command : own) bytes += entry_bytes(command.size());
     lead.appended_bytes += bytes;
     lead.uncommitted.push(log_.last_index(), bytes);
+    look_at_all(lead);
   }
   const std::span<const index_t> places = log_.configurations();
   if (!places.empty() && places.back() > configuration_index_ && places.back() > log_.snapshot().index) {
@@ -161,7 +162,11 @@ constexpr void RAFT_NODE::send() {
       transport_.send(outbox_[i].what);
     }
   }
-  outbox_.erase(outbox_.begin() + static_cast<std::ptrdiff_t>(kept), outbox_.end());
+  if (kept == 0) {
+    outbox_.clear();
+  } else {
+    outbox_.erase(outbox_.begin() + static_cast<std::ptrdiff_t>(kept), outbox_.end());
+  }
 }
 
 /// Whether a later acknowledgement that leaves now says everything that the one at `i` says: one sync of many appends

@@ -81,6 +81,7 @@ constexpr result<void> RAFT_NODE::on_install_snapshot_reply(const message& m, co
     return {errc::impossible, "an answer to what was never sent"};
   }
   p->heard_at = now_;
+  p->look = true;
   p->round = std::max(p->round, reply.round);
   if (reply.installed) {
     on_append_success(lead, *p, reply.last_included_index);

@@ -80,6 +80,7 @@ constexpr void RAFT_NODE::tick() {
       begin_round(*lead);
     }
     for (peer& p : lead->peers) p.prompt = true;
+    look_at_all(*lead);
     check_quorum();
   } else if (now_ >= election_deadline_) {
     campaign_if_allowed();
