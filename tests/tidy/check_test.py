@@ -78,7 +78,8 @@ class Rules(unittest.TestCase):
     def test_functions_fit_a_screen(self):
         self.accepts(check.functions_fit_a_screen, header(function_of(70)))
         self.finds(check.functions_fit_a_screen, 6, header(function_of(71)))
-        self.accepts(check.functions_fit_a_screen, header("struct s {\n" + "  int f(int n) { return n; }\n" * 80 + "};"))
+        many = "struct s {\n" + "  int f(int n) { return n; }\n" * 80 + "};"
+        self.accepts(check.functions_fit_a_screen, header(many))
         constructor = "struct s {\n  s(int n)\n      : a_{n},\n        b_{n} {\n" + "    ++a_;\n" * 70 + "  }\n};"
         self.finds(check.functions_fit_a_screen, 6, header(constructor))
         case = function_of(80).replace("int f(int n)", 'TEST_CASE("f: long")')
@@ -91,6 +92,8 @@ class Rules(unittest.TestCase):
     def test_lines_fit(self):
         self.accepts(check.lines_fit, "// " + "x" * 117)
         self.finds(check.lines_fit, 1, "// " + "x" * 118)
+        self.accepts(check.lines_fit, "// clang-format off\n// " + "x" * 118)
+        self.finds(check.lines_fit, 3, "// clang-format off\n// clang-format on\n// " + "x" * 118)
 
     def test_nothing_unfinished(self):
         self.finds(check.nothing_unfinished, 1, "// TO" + "DO: later")
