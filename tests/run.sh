@@ -132,9 +132,9 @@ group_asan() { with_ctest asan unit paper file_log sim; }
 group_clang14() { with_ctest clang14 unit paper file_log sim; }
 group_clang19() { with_ctest clang19 unit paper file_log sim; }
 
-fuzz_one() { # FILE: builds and runs one target; its corpus, if it has one, is in corpus/NAME
+fuzz_one() { # NAME_fuzz.cpp: builds and runs one target; its corpus, if it has one, is in corpus/NAME
   local name corpus=() out=build/fuzz
-  name=$(basename "$1" .cpp)
+  name=$(basename "$1" _fuzz.cpp)
   [ -d "tests/fuzz/corpus/$name" ] && corpus=("tests/fuzz/corpus/$name")
   mkdir -p "$out/$name.found" &&
     clang++-19 -std=c++20 -O1 -g -Iinclude -Itests -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
