@@ -335,6 +335,15 @@ class node {
   // ---------------------------------------------------------------------------------------------- effects [impl/settle.hpp]
 
   enum class speaks_for : std::uint8_t { term_and_vote, everything };
+  struct waiting_message {
+    template <class Body>
+    constexpr waiting_message(node_id from, node_id to, term_t term, const Body& body, speaks_for what_for)
+        : what{from, to, term, message_body{std::in_place_type<Body>, body}}, about(what_for) {}
+    message what;
+    speaks_for about;
+    mark_t mark{};  ///< It leaves when all writes up to this one are durable.
+    bool stamped = false;
+  };
 
   constexpr void settle();
   constexpr bool write();
@@ -354,6 +363,7 @@ class node {
   template <class Value>
   constexpr bool note(const result<Value>& outcome);
   constexpr bool note_write(const result<mark_t>& mark);
+  [[nodiscard]] constexpr bool out_of_date(const waiting_message& waiting) const;
   [[nodiscard]] constexpr bool superseded(std::size_t i) const;
   [[nodiscard]] constexpr index_t durable_index() const noexcept;
   [[nodiscard]] constexpr bool is_durable(mark_t mark) const noexcept;
@@ -403,15 +413,6 @@ class node {
 
   // ---------------------------------------------------------------------------------------------- state: what waits
 
-  struct waiting_message {
-    template <class Body>
-    constexpr waiting_message(node_id from, node_id to, term_t term, const Body& body, speaks_for what_for)
-        : what{from, to, term, message_body{std::in_place_type<Body>, body}}, about(what_for) {}
-    message what;
-    speaks_for about;
-    mark_t mark{};  ///< It leaves when all writes up to this one are durable.
-    bool stamped = false;
-  };
   struct open_proposals {
     term_t term{};
     index_t first{};  ///< The first without a fate.

@@ -164,10 +164,14 @@ constexpr void RAFT_NODE::become_leader() {
   if constexpr (wants_fates) proposals_.push_back({term(), lead.first_index.next(), lead.first_index, raft::never<time_point>()});
 }
 
-/// A vote belongs to a term: it is forgotten only when the term rises.
+/// A vote belongs to a term: it is forgotten only when the term rises. The election timer goes on: only a leader or a vote
+/// that is given starts it again, or a candidate that cannot win would keep those that can from standing.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::become_follower(term_t new_term, node_id leader) {
-  if (std::holds_alternative<leader_role>(role_)) leave_leadership();
+  if (std::holds_alternative<leader_role>(role_)) {
+    leave_leadership();
+    reset_election_timer();
+  }
   if (new_term > term()) {
     hard_.current_term = new_term;
     hard_.voted_for = nobody;
@@ -176,7 +180,6 @@ constexpr void RAFT_NODE::become_follower(term_t new_term, node_id leader) {
   auto& self = become<follower>();
   self.leader = leader;
   self.heard_at = now_;
-  reset_election_timer();
 }
 
 /// [thesis 6.2]: a leader that a quorum has not answered for an election timeout makes way.

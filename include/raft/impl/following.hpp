@@ -10,7 +10,7 @@ constexpr void RAFT_NODE::follow(node_id leader) {
   auto* self = std::get_if<follower>(&role_);
   if (self == nullptr) {
     become_follower(term(), leader);
-    return;
+    self = std::get_if<follower>(&role_);
   }
   if (self->leader != leader) {
     self->leader = leader;

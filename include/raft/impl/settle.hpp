@@ -155,6 +155,7 @@ constexpr void RAFT_NODE::send() {
   if (outbox_.empty()) return;
   std::size_t kept = 0;
   for (std::size_t i = 0; i < outbox_.size(); ++i) {
+    if (out_of_date(outbox_[i])) continue;
     if (!is_durable(outbox_[i].mark)) {
       if (kept != i) outbox_[kept] = outbox_[i];
       ++kept;
@@ -167,6 +168,12 @@ constexpr void RAFT_NODE::send() {
   } else {
     outbox_.erase(outbox_.begin() + static_cast<std::ptrdiff_t>(kept), outbox_.end());
   }
+}
+
+/// Whether the message waited so long that its term has passed: nobody counts on it any more.
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::out_of_date(const waiting_message& waiting) const {
+  return !Log::durable_on_return && waiting.what.term < term();
 }
 
 /// Whether a later acknowledgement that leaves now says everything that the one at `i` says: one sync of many appends
