@@ -1,0 +1,326 @@
+#pragma once
+
+// Where clients' commands wait for the log: the engine's StateMachine on one side, connections on the other. No socket and
+// no engine in here; both meet it by values.
+//
+//   a client's command --write--> batch() --propose--> proposed(..) or refused(..)
+//                      \-read--> waits for its turn to be confirmed
+//   the engine --apply / on_fate / on_read--> replies, each to the connection that asked, if it is still there
+//
+// Invariants: every command taken in is answered exactly once, whatever becomes of it; a command that is answered with
+// MOVED, CLUSTERDOWN or TRYAGAIN was certainly not applied and never will be; a waiter is found by index AND term of its
+// entry, so an answer never goes to whoever waited for another entry in that place.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <raft/entry.hpp>
+#include <raft/node.hpp>
+#include <raft/role.hpp>
+#include <raft/types.hpp>
+
+#include "bytes.hpp"
+#include "client.hpp"
+#include "command.hpp"
+#include "fifo.hpp"
+#include "options.hpp"
+#include "resp.hpp"
+#include "state.hpp"
+
+namespace kv {
+
+namespace texts {
+inline constexpr std::string_view no_leader = "CLUSTERDOWN no leader";
+inline constexpr std::string_view try_again = "TRYAGAIN the command was not applied, and will not be";
+inline constexpr std::string_view unknown = "UNKNOWN leadership was lost: the command may or may not be applied";
+}  // namespace texts
+
+class desk {
+ public:
+  /// `cluster` tells where clients are sent to.
+  explicit desk(std::vector<member> cluster) : cluster_(std::move(cluster)) {}
+
+  // ---- connections
+
+  /// A new one; the reference holds until close().
+  client& open() {
+    if (free_.empty()) {
+      slots_.emplace_back();
+      free_.push_back(slots_.size() - 1);
+    }
+    slot& s = slots_[free_.back()];
+    s.who = std::make_unique<client>();
+    s.who->number = (std::uint64_t{s.generation} << 32) | free_.back();
+    free_.pop_back();
+    return *s.who;
+  }
+
+  /// It is gone; what it waits for is done all the same, and answered to nobody.
+  void close(client& c) {
+    const auto place = static_cast<std::size_t>(c.number & 0xffffffff);
+    slots_[place].who.reset();
+    ++slots_[place].generation;
+    free_.push_back(place);
+  }
+
+  /// Null if it is gone.
+  [[nodiscard]] client* find(client_number n) const {
+    const slot& s = slots_[static_cast<std::size_t>(n & 0xffffffff)];
+    return s.generation == n >> 32 ? s.who.get() : nullptr;
+  }
+
+  [[nodiscard]] std::size_t connections() const noexcept { return slots_.size() - free_.size(); }
+
+  /// Those with something to send since the list was last taken; some may be gone.
+  [[nodiscard]] std::vector<client_number>& dirty() noexcept { return dirty_; }
+
+  // ---- requests
+
+  /// What is taken in from now on belongs to the next turn.
+  void begin_turn() noexcept {
+    ++turn_;
+    reads_taken_ = false;
+  }
+  [[nodiscard]] std::uint64_t turn() const noexcept { return turn_; }
+  [[nodiscard]] bool leading() const noexcept { return leading_; }
+
+  /// A reply that is known.
+  template <class Write>
+  void say(client& c, Write&& write) {
+    c.replies.say(write);
+    note(c);
+  }
+
+  /// Takes in a command for the log, or says who to ask.
+  void write(client& c, const command& what) {
+    if (!leading_) return say_elsewhere(c);
+    encode(batch_, what);
+    batch_ends_.push_back(batch_.size());
+    batch_waiters_.push_back({raft::index_t{}, raft::term_t{}, c.number, c.replies.expect_write(turn_), turn_});
+  }
+
+  /// Takes in a command that reads, or says who to ask.
+  void read(client& c, const command& what) {
+    if (!leading_) return say_elsewhere(c);
+    c.replies.expect_read(turn_, what);
+    reads_taken_ = true;
+    if (c.reading_turn == turn_) return;
+    c.reading_turn = turn_;
+    readers_.push({turn_, c.number});
+  }
+
+  /// Whether this turn has taken in reads.
+  [[nodiscard]] bool reads_taken() const noexcept { return reads_taken_; }
+  [[nodiscard]] std::size_t batch_bytes() const noexcept { return batch_.size(); }
+
+  /// The commands to be proposed; views that hold until proposed() or refused().
+  [[nodiscard]] std::span<const raft::payload> batch() {
+    batch_payloads_.clear();
+    std::size_t begin = 0;
+    for (const std::size_t end : batch_ends_) {
+      batch_payloads_.push_back(as_payload(std::string_view{batch_}.substr(begin, end - begin)));
+      begin = end;
+    }
+    return batch_payloads_;
+  }
+
+  /// The batch has its places in the log.
+  void proposed(raft::proposal first) {
+    for (std::size_t i = 0; i < batch_waiters_.size(); ++i) {
+      waiter w = batch_waiters_[i];
+      w.index = first.index + i;
+      w.term = first.term;
+      waiters_.push(w);
+    }
+    forget_batch();
+  }
+
+  /// Nothing of the batch was appended; `reply` is the text of the error for all of it.
+  void refused(std::string_view reply) {
+    for (const waiter& w : batch_waiters_) fail(w, reply);
+    forget_batch();
+  }
+
+  /// What to answer where this server cannot help: the text of an error.
+  [[nodiscard]] std::string elsewhere() const {
+    for (const member& m : cluster_) {
+      if (!leading_ && raft::node_id{m.id} == leader_) return "MOVED 0 " + to_string(m.clients);
+    }
+    return std::string(texts::no_leader);
+  }
+
+  // ---- the engine's StateMachine
+
+  void apply(const raft::entry& e) {
+    const std::string_view what = as_text(e.data);
+    waiter* w = find(e.index, e.term);
+    client* c = w != nullptr ? find(w->client) : nullptr;
+    if (c == nullptr) {
+      if (scratch_.capacity() > scratch_kept) scratch_ = {};
+      scratch_.clear();
+      state_.apply(what, scratch_);
+    } else {
+      c->replies.complete(w->number, confirmed_, reader(), [&](std::string& out) { state_.apply(what, out); });
+      note(*c);
+    }
+    if (w == nullptr) return;
+    const std::uint64_t turn = w->turn;
+    finish(*w);
+    confirm(turn);
+  }
+
+  void on_fate(raft::index_t first, raft::index_t last, raft::term_t term, raft::fate what) {
+    // An entry that was applied by way of a snapshot has nobody here who knows its answer.
+    const std::string_view reply = what == raft::fate::dropped ? texts::try_again : texts::unknown;
+    const std::span<waiter> all = waiters_.all();
+    auto w = std::lower_bound(all.begin(), all.end(), std::pair{term, first}, before);
+    std::uint64_t turn = 0;
+    for (; w != all.end() && w->term == term && w->index <= last; ++w) {
+      if (w->done) continue;
+      fail(*w, reply);
+      w->done = true;
+      turn = std::max(turn, w->turn);
+    }
+    while (!waiters_.empty() && waiters_.front().done) waiters_.pop();
+    if (turn > confirmed_) drop_reads(turn);  // they rode on these writes
+  }
+
+  void on_read(std::uint64_t turn, raft::read_fate what) {
+    what == raft::read_fate::ready ? confirm(turn) : drop_reads(turn);
+  }
+
+  void on_role(raft::role_kind role, raft::node_id leader) {
+    leading_ = role == raft::role_kind::leader;
+    leader_ = leader;
+  }
+
+  /// The reads of all turns up to this one cannot be confirmed here; their clients are told who to ask.
+  void drop_reads(std::uint64_t turn) {
+    const std::string text = "-" + elsewhere() + "\r\n";
+    while (!readers_.empty() && readers_.front().turn <= turn) {
+      if (client* c = find(readers_.front().client); c != nullptr) {
+        c->replies.drop_reads(turn, confirmed_, text, reader());
+        note(*c);
+      }
+      readers_.pop();
+    }
+  }
+
+  [[nodiscard]] kv::state& state() noexcept { return state_; }
+  [[nodiscard]] const kv::state& state() const noexcept { return state_; }
+  /// Commands that wait for the log.
+  [[nodiscard]] std::size_t waiting_writes() const noexcept { return waiters_.size(); }
+  [[nodiscard]] bool waiting_reads() const noexcept { return !readers_.empty(); }
+
+ private:
+  struct slot {
+    std::unique_ptr<client> who{};
+    std::uint32_t generation = 1;
+  };
+  struct waiter {
+    raft::index_t index{};
+    raft::term_t term{};
+    client_number client = 0;
+    reply_queue::number number = 0;
+    std::uint64_t turn = 0;
+    bool done = false;
+  };
+  struct reading {
+    std::uint64_t turn = 0;
+    client_number client = 0;
+  };
+
+  /// Serves a read from the state of now.
+  struct read_now {
+    kv::state* from;
+    void operator()(std::string_view what, std::string& out) const { from->read(what, out); }
+  };
+  read_now reader() { return {&state_}; }
+
+  static constexpr std::size_t scratch_kept = std::size_t{1} << 20;
+
+  static bool before(const waiter& w, const std::pair<raft::term_t, raft::index_t>& place) {
+    return std::pair{w.term, w.index} < place;
+  }
+
+  void note(client& c) {
+    if (c.dirty || c.replies.ready().empty()) return;
+    c.dirty = true;
+    dirty_.push_back(c.number);
+  }
+
+  void say_elsewhere(client& c) {
+    say(c, [this](std::string& out) { resp::write_error(out, elsewhere()); });
+  }
+
+  /// Who waits for that entry; null if nobody does. Nearly always the one in front.
+  waiter* find(raft::index_t index, raft::term_t term) {
+    if (waiters_.empty()) return nullptr;
+    waiter& front = waiters_.front();
+    if (front.index == index && front.term == term) return &front;
+    const std::span<waiter> all = waiters_.all();
+    const auto at = std::lower_bound(all.begin(), all.end(), std::pair{term, index}, before);
+    return at != all.end() && at->index == index && at->term == term && !at->done ? &*at : nullptr;
+  }
+
+  void finish(waiter& w) {
+    w.done = true;
+    while (!waiters_.empty() && waiters_.front().done) waiters_.pop();
+  }
+
+  void fail(const waiter& w, std::string_view reply) {
+    client* c = find(w.client);
+    if (c == nullptr) return;
+    c->replies.fail(w.number, "-" + std::string(reply) + "\r\n", confirmed_, reader());
+    note(*c);
+  }
+
+  void confirm(std::uint64_t turn) {
+    if (turn <= confirmed_) return;
+    confirmed_ = turn;
+    while (!readers_.empty() && readers_.front().turn <= turn) {
+      if (client* c = find(readers_.front().client); c != nullptr) {
+        c->replies.serve(confirmed_, reader());
+        note(*c);
+      }
+      readers_.pop();
+    }
+  }
+
+  void forget_batch() {
+    batch_.clear();
+    batch_ends_.clear();
+    batch_waiters_.clear();
+  }
+
+  std::vector<member> cluster_;
+  kv::state state_{};
+  std::vector<slot> slots_{};
+  std::vector<std::size_t> free_{};
+  std::vector<client_number> dirty_{};
+
+  bool leading_ = false;
+  raft::node_id leader_{};
+
+  std::uint64_t turn_ = 0;
+  std::uint64_t confirmed_ = 0;  ///< The reads of all turns up to this one may be served.
+  bool reads_taken_ = false;
+  fifo<reading> readers_{};  ///< Whose reads wait for a turn above confirmed_.
+
+  std::string batch_{};  ///< The commands of this turn, one behind the other,
+  std::vector<std::size_t> batch_ends_{};
+  std::vector<waiter> batch_waiters_{};
+  std::vector<raft::payload> batch_payloads_{};
+  fifo<waiter> waiters_{};  ///< By term, then by index.
+
+  std::string scratch_{};
+};
+
+}  // namespace kv

@@ -1,0 +1,167 @@
+#pragma once
+
+// The command line of raft-kv as a value.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "command.hpp"
+
+namespace kv {
+
+struct address {
+  std::string host{};
+  std::uint16_t port = 0;
+  friend bool operator==(const address&, const address&) = default;
+};
+
+[[nodiscard]] inline std::string to_string(const address& a) { return a.host + ":" + std::to_string(a.port); }
+
+/// One server of the cluster: where the others reach it, and where clients do.
+struct member {
+  std::uint64_t id = 0;
+  address raft{};
+  address clients{};
+};
+
+struct server_options {
+  std::uint64_t id = 0;
+  std::vector<member> cluster{};  ///< By id.
+  std::string data{};             ///< The directory of the log.
+  bool sync = true;               ///< --fsync always
+  std::uint64_t snapshot_entries = 500'000;
+  std::chrono::milliseconds election_min{150};
+  std::chrono::milliseconds election_max{300};
+
+  [[nodiscard]] const member* find(std::uint64_t who) const {
+    const auto at = std::find_if(cluster.begin(), cluster.end(), [who](const member& m) { return m.id == who; });
+    return at == cluster.end() ? nullptr : &*at;
+  }
+};
+
+inline constexpr std::string_view usage =
+    "usage: raft-kv --id N --cluster \"1=HOST:RAFTPORT/HOST:CLIENTPORT,2=...\" --data DIR\n"
+    "               [--fsync always|never] [--snapshot-entries N] [--election-ms LO-HI]\n"
+    "\n"
+    "One server of a replicated key-value store that speaks the Redis protocol.\n"
+    "  --id                which entry of --cluster this server is\n"
+    "  --cluster           every server: its id, where servers reach it, where clients do; the same text everywhere\n"
+    "  --data              the directory for its log; made if missing, one for each server\n"
+    "  --fsync             never: do not wait for the disk; acknowledged writes may be lost with the machine (always)\n"
+    "  --snapshot-entries  take a snapshot and shorten the log after so many entries (500000)\n"
+    "  --election-ms       the range of the election timeout in milliseconds (150-300)\n";
+
+namespace detail {
+
+inline std::optional<address> parse_address(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  const auto port = to_count(text.substr(colon + 1));
+  if (!port || *port > 65535) return std::nullopt;
+  return address{std::string(text.substr(0, colon)), static_cast<std::uint16_t>(*port)};
+}
+
+inline std::optional<member> parse_member(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  const std::size_t slash = text.find('/');
+  if (equals == std::string_view::npos || slash == std::string_view::npos || slash < equals) return std::nullopt;
+  const auto id = to_count(text.substr(0, equals));
+  auto raft = parse_address(text.substr(equals + 1, slash - equals - 1));
+  auto clients = parse_address(text.substr(slash + 1));
+  if (!id || !raft || !clients) return std::nullopt;
+  return member{*id, std::move(*raft), std::move(*clients)};
+}
+
+/// Empty if the text is no cluster.
+inline std::vector<member> parse_cluster(std::string_view text) {
+  std::vector<member> all;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    auto one = parse_member(text.substr(0, comma));
+    if (!one) return {};
+    all.push_back(std::move(*one));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  std::sort(all.begin(), all.end(), [](const member& a, const member& b) { return a.id < b.id; });
+  const auto same_id = [](const member& a, const member& b) { return a.id == b.id; };
+  if (std::adjacent_find(all.begin(), all.end(), same_id) != all.end()) return {};
+  return all;
+}
+
+inline bool parse_election(std::string_view text, server_options& out) {
+  const std::size_t dash = text.find('-');
+  if (dash == std::string_view::npos) return false;
+  const auto low = to_count(text.substr(0, dash));
+  const auto high = to_count(text.substr(dash + 1));
+  if (!low || !high || *low < 3 || *low >= *high || *high > 3'600'000) return false;
+  out.election_min = std::chrono::milliseconds(*low);
+  out.election_max = std::chrono::milliseconds(*high);
+  return true;
+}
+
+}  // namespace detail
+
+/// Reads the words behind the program's name. False: `error` says what is wrong with them.
+inline bool parse(std::span<const std::string_view> words, server_options& out, std::string& error) {
+  const auto wrong = [&error](std::string_view name) {
+    error = "bad value for " + std::string(name);
+    return false;
+  };
+  for (std::size_t i = 0; i < words.size(); i += 2) {
+    const std::string_view name = words[i];
+    const std::string_view value = i + 1 < words.size() ? words[i + 1] : std::string_view{};
+    if (name == "--id") {
+      const auto id = to_count(value);
+      if (!id) return wrong(name);
+      out.id = *id;
+    } else if (name == "--cluster") {
+      out.cluster = detail::parse_cluster(value);
+      if (out.cluster.empty()) return wrong(name);
+    } else if (name == "--data") {
+      if (value.empty()) return wrong(name);
+      out.data = value;
+    } else if (name == "--fsync") {
+      if (value != "always" && value != "never") return wrong(name);
+      out.sync = value == "always";
+    } else if (name == "--snapshot-entries") {
+      const auto n = to_count(value);
+      if (!n) return wrong(name);
+      out.snapshot_entries = *n;
+    } else if (name == "--election-ms") {
+      if (!detail::parse_election(value, out)) return wrong(name);
+    } else {
+      error = "unknown option " + std::string(name);
+      return false;
+    }
+  }
+  if (out.id == 0 || out.cluster.empty() || out.data.empty()) {
+    error = "--id, --cluster and --data are needed";
+    return false;
+  }
+  if (out.find(out.id) == nullptr) {
+    error = "--cluster has no entry for --id";
+    return false;
+  }
+  return true;
+}
+
+/// The name of the cluster on the wire: the same for the same servers at the same places, in whatever order they are
+/// listed (FNV-1a).
+[[nodiscard]] inline std::uint64_t cluster_number(const std::vector<member>& cluster) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const member& m : cluster) {
+    for (const char c : std::to_string(m.id) + "=" + to_string(m.raft) + "/" + to_string(m.clients) + ",") {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    }
+  }
+  return hash;
+}
+
+}  // namespace kv

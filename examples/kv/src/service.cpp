@@ -1,0 +1,410 @@
+#include "service.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <random>
+#include <utility>
+
+#include <raft/version.hpp>
+
+namespace kv {
+
+// ---------------------------------------------------------------------------------------------------- policies
+
+class service::machine {
+ public:
+  explicit machine(service& to) : to_(&to) {}
+
+  void apply(const raft::entry& e) { to_->desk_.apply(e); }
+  template <class Sink>
+  raft::result<void> write_snapshot(Sink& sink) {
+    return to_->desk_.state().write_snapshot(sink);
+  }
+  template <class Source>
+  raft::result<void> restore(Source& source) {
+    return to_->desk_.state().restore(source);
+  }
+
+  void on_role(raft::role_kind role, raft::term_t term, raft::node_id leader) {
+    static constexpr const char* names[] = {"follower", "pre-candidate", "candidate", "leader"};
+    std::string text = std::string(names[static_cast<std::size_t>(role)]) + " in term " + std::to_string(term.value);
+    if (leader != raft::nobody && role != raft::role_kind::leader) text += ", of leader " + std::to_string(leader.value);
+    to_->log(text);
+    to_->desk_.on_role(role, leader);
+  }
+  void on_fate(raft::index_t first, raft::index_t last, raft::term_t term, raft::fate what) {
+    to_->desk_.on_fate(first, last, term, what);
+  }
+  void on_read(std::uint64_t turn, raft::read_fate what, raft::index_t) { to_->desk_.on_read(turn, what); }
+
+ private:
+  service* to_;
+};
+
+class service::watcher {
+ public:
+  explicit watcher(service& to) : to_(&to) {}
+
+  void on(const raft::events::peer_lost_log& e) {
+    to_->log("server " + std::to_string(e.peer.value) + " has lost entries that it had acknowledged (it had " +
+             std::to_string(e.acknowledged.value) + ", now " + std::to_string(e.last_log_index.value) +
+             "): it is not counted any more");
+  }
+  void on(const raft::events::snapshot_installed& e) {
+    to_->log("took the leader's snapshot at index " + std::to_string(e.index.value));
+  }
+  void on(const raft::events::message_refused& e) {
+    to_->log("refused a message of server " + std::to_string(e.from.value) + ": " + e.why.what);
+  }
+
+ private:
+  service* to_;
+};
+
+// ---------------------------------------------------------------------------------------------------- life
+
+service::service(const server_options& options)
+    : options_(options),
+      cluster_(cluster_number(options.cluster)),
+      now_(std::chrono::steady_clock::now()),
+      desk_(options.cluster) {
+  for (const member& m : options_.cluster) {
+    if (m.id != options_.id) links_.push_back({.peer = raft::node_id{m.id}});
+  }
+}
+
+service::~service() = default;
+
+void service::log(std::string_view text) const {
+  std::fprintf(stderr, "raft-kv %llu: %.*s\n", static_cast<unsigned long long>(options_.id),
+               static_cast<int>(text.size()), text.data());
+}
+
+std::unique_ptr<service> service::open(const server_options& options, std::string& why) {
+  std::unique_ptr<service> s{new service(options)};
+  if (!s->start(why)) return nullptr;
+  return s;
+}
+
+namespace {
+
+// A directory belongs to one server: under another id its log would let the former owner's votes be given again.
+
+std::string owner_file(const server_options& options) { return options.data + "/server-id"; }
+
+bool check_owner(const server_options& options, std::string& why) {
+  std::ifstream in{owner_file(options)};
+  std::uint64_t owner = 0;
+  if (!in || (in >> owner && owner == options.id)) return true;
+  why = owner_file(options) + ": this directory belongs to server " + std::to_string(owner);
+  return false;
+}
+
+bool note_owner(const server_options& options, std::string& why) {
+  std::ofstream out{owner_file(options)};
+  out << options.id << '\n' << std::flush;
+  if (!out) why = owner_file(options) + ": cannot be written";
+  return static_cast<bool>(out);
+}
+
+raft::options<loop_clock::duration> engine_options(const server_options& from) {
+  raft::options<loop_clock::duration> o;
+  o.election_timeout_min = from.election_min;
+  o.election_timeout_max = from.election_max;
+  o.heartbeat_interval = loop_clock::duration{from.election_min} / 3;
+  // A follower that lags by less than half of what lies between two snapshots is caught up from the log.
+  o.trailing_entries = from.snapshot_entries / 2;
+  return o;
+}
+
+}  // namespace
+
+bool service::start(std::string& why) {
+  if (!check_owner(options_, why)) return false;
+  std::vector<raft::node_id> ids;
+  for (const member& m : options_.cluster) ids.emplace_back(m.id);
+  raft::file_log_options log_options;
+  log_options.sync = options_.sync ? raft::sync_policy::always : raft::sync_policy::never;
+  raft::file_log_failure failure;
+  auto log = raft::file_log<>::open(options_.data, raft::voters_of(ids), log_options, &failure);
+  if (!log) {
+    why = "the log cannot be opened: " + failure.text();
+    return false;
+  }
+  if (!note_owner(options_, why)) return false;
+  const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
+  auto node = engine::create(raft::node_id{options_.id}, engine_options(options_), seed,
+                             links_transport{links_, cluster_}, *std::move(log), loop_clock{now_}, machine{*this},
+                             watcher{*this});
+  if (!node) {
+    why = std::string("the engine refuses the stored state: ") + node.error().what;
+    return false;
+  }
+  engine_ = std::make_unique<engine>(*std::move(node));
+  for (const raft::node_id id : raft::members_of(engine_->configuration())) {
+    if (options_.find(id.value) != nullptr) continue;
+    why = "the log in " + options_.data + " has a member " + std::to_string(id.value) + " that --cluster does not name";
+    return false;
+  }
+  return true;
+}
+
+// ---------------------------------------------------------------------------------------------------- a loop turn
+
+raft::result<std::size_t> service::take_frames(std::span<const std::byte> bytes) {
+  std::size_t taken = 0;
+  while (taken < bytes.size()) {
+    const auto frame = raft::decode(bytes.subspan(taken), cluster_, engine_->id());
+    if (!frame && frame.error().code == raft::errc::incomplete) break;
+    if (!frame) return frame.error();
+    // What the engine refuses it tells the watcher; the stream itself is in order.
+    static_cast<void>(engine_->step(frame->message));
+    taken += frame->bytes;
+  }
+  return taken;
+}
+
+bool service::has_room(client& c) {
+  constexpr std::size_t most_waiting = 16'384;
+  constexpr std::size_t most_ready = std::size_t{1} << 20;
+  constexpr std::size_t most_held = std::size_t{16} << 20;
+  return c.replies.waiting() < most_waiting && c.replies.ready().size() < most_ready &&
+         c.replies.held_bytes() < most_held;
+}
+
+std::size_t service::take_requests(client& c, std::string_view bytes, bool& more) {
+  constexpr std::size_t most_batch = std::size_t{8} << 20;
+  std::size_t taken = 0;
+  more = false;
+  while (!c.closing) {
+    more = !has_room(c) || desk_.batch_bytes() >= most_batch;
+    if (more) break;
+    const resp::outcome found = c.parser.next(bytes.substr(taken));
+    if (found == resp::outcome::incomplete) break;
+    if (found == resp::outcome::broken) {
+      desk_.say(c, [&c](std::string& out) { resp::write_error(out, "ERR " + c.parser.error()); });
+      c.closing = true;
+      break;
+    }
+    if (!c.parser.arguments().empty()) take_request(c, c.parser.arguments());
+    taken += c.parser.consumed();
+  }
+  return taken;
+}
+
+void service::take_request(client& c, std::span<const std::string_view> words) {
+  command what;
+  if (!parse(words, what, error_)) {
+    return desk_.say(c, [this](std::string& out) { resp::write_error(out, error_); });
+  }
+  switch (what.effect) {
+    case effect::writes: return desk_.write(c, what);
+    case effect::reads: return desk_.read(c, what);
+    case effect::local: return answer(c, what);
+  }
+}
+
+void service::submit() {
+  bool reads_ride = false;
+  if (const auto batch = desk_.batch(); !batch.empty()) {
+    if (const auto first = engine_->propose(batch); first) {
+      desk_.proposed(*first);
+      reads_ride = true;
+    } else {
+      switch (first.error().code) {
+        case raft::errc::not_leader: desk_.refused(desk_.elsewhere()); break;
+        case raft::errc::failed: desk_.refused(texts::unknown); break;
+        default: desk_.refused(texts::try_again); break;
+      }
+    }
+  }
+  if (desk_.reads_taken() && !reads_ride && !engine_->read(desk_.turn())) desk_.drop_reads(desk_.turn());
+  if (now_ >= engine_->deadline()) engine_->tick();
+}
+
+bool service::dirty() const noexcept { return engine_->log().dirty(); }
+
+void service::sync() {
+  const auto done = engine_->log().sync();
+  if (done && !done->empty()) static_cast<void>(engine_->step(raft::persisted{done->first, done->last}));
+}
+
+moment service::deadline() const { return engine_->deadline(); }
+
+bool service::failed(std::string& why) const {
+  const raft::file_log_failure& failure = engine_->log().last_error();
+  if (!engine_->failed() && failure.file.empty()) return false;
+  why = failure.file.empty() ? std::string(engine_->status().failure.what) : failure.text();
+  return true;
+}
+
+void service::snapshot_if_due() {
+  const raft::index_t last = engine_->log().snapshot().index;
+  if (engine_->last_applied() - last < options_.snapshot_entries) return;
+  const auto taken = engine_->take_snapshot();
+  if (taken) {
+    log("snapshot at index " + std::to_string(taken->value));
+  } else if (taken.error().code != raft::errc::not_ready) {
+    log(std::string("no snapshot: ") + taken.error().what);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- local commands
+
+void service::answer(client& c, const command& what) {
+  // Into memory of its own: a snapshot makes the engine answer others, this client among them.
+  std::string out;
+  const auto words = what.words;
+  switch (what.verb) {
+    case verb::ping: say_ping(out, words); break;
+    case verb::echo: resp::write_bulk(out, words[0]); break;
+    case verb::info: say_info(out); break;
+    case verb::command: say_commands(out, words); break;
+    case verb::config: say_settings(out, words); break;
+    case verb::hello: say_hello(out, words, c.number); break;
+    case verb::select:
+      words[0] == "0" ? resp::write_simple(out, "OK") : resp::write_error(out, "ERR DB index is out of range");
+      break;
+    case verb::raft_status: say_status(out); break;
+    case verb::raft_snapshot: say_snapshot(out); break;
+    default:  // QUIT
+      c.closing = true;
+      resp::write_simple(out, "OK");
+  }
+  desk_.say(c, [&out](std::string& to) { to.append(out); });
+}
+
+void service::say_ping(std::string& out, std::span<const std::string_view> words) const {
+  if (words.empty()) return resp::write_simple(out, "PONG");
+  if (words.size() == 1) return resp::write_bulk(out, words[0]);
+  resp::write_error(out, "ERR wrong number of arguments for 'ping' command");
+}
+
+std::vector<std::pair<std::string, std::string>> service::status() const {
+  const auto s = engine_->status();
+  const auto text = [](auto n) { return std::to_string(n); };
+  const auto ids = [](const std::vector<raft::node_id>& list) {
+    std::string joined;
+    for (const raft::node_id id : list) joined += (joined.empty() ? "" : ",") + std::to_string(id.value);
+    return joined;
+  };
+  static constexpr const char* roles[] = {"follower", "pre-candidate", "candidate", "leader"};
+  std::vector<std::pair<std::string, std::string>> all = {
+      {"id", text(s.id.value)},
+      {"role", roles[static_cast<std::size_t>(s.role)]},
+      {"term", text(s.term.value)},
+      {"leader", text(s.leader.value)},
+      {"commit_index", text(s.commit_index.value)},
+      {"applied_index", text(s.last_applied.value)},
+      {"last_index", text(s.last_index.value)},
+      {"snapshot_index", text(s.snapshot_index.value)},
+      {"voters", ids(s.configuration.voters)},
+      {"learners", ids(s.configuration.learners)},
+      {"first_index", text(s.first_index.value)},
+      {"durable_index", text(s.durable_index.value)},
+      {"uncommitted_bytes", text(s.uncommitted_bytes)},
+      {"waiting_writes", text(desk_.waiting_writes())},
+      {"keys", text(desk_.state().keys())},
+      {"sessions", text(desk_.state().session_count())},
+      {"clients", text(desk_.connections())},
+  };
+  static constexpr const char* states[] = {"probe", "replicate", "snapshot", "lost"};
+  for (const auto& p : s.peers) {
+    all.emplace_back("peer_" + text(p.id.value), std::string(states[static_cast<std::size_t>(p.state)]) + " match " +
+                                                     text(p.match.value) + " in flight " + text(p.inflight_messages));
+  }
+  return all;
+}
+
+void service::say_status(std::string& out) const {
+  const auto all = status();
+  resp::write_array(out, 2 * all.size());
+  for (const auto& [field, value] : all) {
+    resp::write_bulk(out, field);
+    resp::write_bulk(out, value);
+  }
+}
+
+void service::say_info(std::string& out) const {
+  std::string text = "# Server\r\nserver:raft-kv\r\nraft_version:" + std::to_string(RAFT_VERSION_MAJOR) + "." +
+                     std::to_string(RAFT_VERSION_MINOR) + "." + std::to_string(RAFT_VERSION_PATCH) +
+                     "\r\n# Replication\r\nrole:" + (desk_.leading() ? "master" : "slave") + "\r\n# Raft\r\n";
+  for (const auto& [field, value] : status()) text += "raft_" + field + ":" + value + "\r\n";
+  resp::write_bulk(out, text);
+}
+
+void service::say_snapshot(std::string& out) {
+  const auto taken = engine_->take_snapshot();
+  if (taken) return resp::write_integer(out, static_cast<std::int64_t>(taken->value));
+  const raft::index_t there = engine_->log().snapshot().index;
+  if (there != raft::index_t{} && there == engine_->last_applied()) {  // there is nothing that a new one would add
+    return resp::write_integer(out, static_cast<std::int64_t>(there.value));
+  }
+  resp::write_error(out, std::string("ERR ") + taken.error().what);
+}
+
+void service::say_commands(std::string& out, std::span<const std::string_view> words) const {
+  const auto describe = [&out](const command_info& c) {
+    resp::write_array(out, 6);
+    resp::write_bulk(out, c.name);
+    resp::write_integer(out, c.arity);
+    resp::write_array(out, 1);
+    resp::write_simple(out, c.effect == effect::writes ? "write" : c.effect == effect::reads ? "readonly" : "loading");
+    for (const int key : c.keys) resp::write_integer(out, key);
+  };
+  if (words.empty()) {
+    resp::write_array(out, command_table.size());
+    for (const command_info& c : command_table) describe(c);
+  } else if (same_word(words[0], "count")) {
+    resp::write_integer(out, static_cast<std::int64_t>(command_table.size()));
+  } else if (same_word(words[0], "docs")) {
+    resp::write_array(out, 0);
+  } else if (same_word(words[0], "info")) {
+    resp::write_array(out, words.size() - 1);
+    for (const std::string_view name : words.subspan(1)) {
+      const command_info* c = find_command(name);
+      c != nullptr ? describe(*c) : resp::write_nil(out);
+    }
+  } else {
+    resp::write_error(out, "ERR unknown subcommand of 'command'");
+  }
+}
+
+void service::say_settings(std::string& out, std::span<const std::string_view> words) const {
+  if (!same_word(words[0], "get")) return resp::write_error(out, "ERR only CONFIG GET is supported");
+  if (words.size() < 2) return resp::write_error(out, "ERR wrong number of arguments for 'config|get' command");
+  const std::pair<std::string_view, std::string_view> settings[] = {
+      {"appendfsync", options_.sync ? "always" : "no"}, {"appendonly", "yes"}, {"databases", "1"}, {"save", ""}};
+  std::vector<std::string_view> found;
+  for (const auto& [name, value] : settings) {
+    for (const std::string_view wanted : words.subspan(1)) {
+      if (wanted != "*" && !same_word(wanted, name)) continue;
+      found.insert(found.end(), {name, value});
+      break;
+    }
+  }
+  resp::write_array(out, found.size());
+  for (const std::string_view word : found) resp::write_bulk(out, word);
+}
+
+void service::say_hello(std::string& out, std::span<const std::string_view> words, client_number who) const {
+  if (!words.empty() && words[0] != "2") return resp::write_error(out, "NOPROTO unsupported protocol version");
+  resp::write_array(out, 14);
+  const auto pair = [&out](std::string_view field, std::string_view value) {
+    resp::write_bulk(out, field);
+    resp::write_bulk(out, value);
+  };
+  pair("server", "raft-kv");
+  pair("version", std::to_string(RAFT_VERSION_MAJOR) + "." + std::to_string(RAFT_VERSION_MINOR) + "." +
+                      std::to_string(RAFT_VERSION_PATCH));
+  resp::write_bulk(out, "proto");
+  resp::write_integer(out, 2);
+  resp::write_bulk(out, "id");
+  resp::write_integer(out, static_cast<std::int64_t>(who & 0x7fffffffffffffff));
+  pair("mode", "cluster");
+  pair("role", desk_.leading() ? "master" : "replica");
+  resp::write_bulk(out, "modules");
+  resp::write_array(out, 0);
+}
+
+}  // namespace kv

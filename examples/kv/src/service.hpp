@@ -1,0 +1,117 @@
+#pragma once
+
+// One server without its sockets: the engine, its log on disk, and the desk at which clients' commands wait. The server
+// calls it in the order of a loop turn (server.hpp); it calls nobody.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <raft/codec.hpp>
+#include <raft/file_log.hpp>
+#include <raft/node.hpp>
+
+#include "desk.hpp"
+#include "link.hpp"
+#include "options.hpp"
+
+namespace kv {
+
+using moment = std::chrono::steady_clock::time_point;
+
+/// The engine's Clock: the time at which the loop looked last.
+class loop_clock {
+ public:
+  using duration = std::chrono::steady_clock::duration;
+  using time_point = moment;
+  explicit loop_clock(const moment& now) : now_(&now) {}
+  [[nodiscard]] time_point now() const noexcept { return *now_; }
+
+ private:
+  const moment* now_;
+};
+
+class service {
+ public:
+  /// Opens the log and starts the engine, as a follower. Null: `why` says what is wrong, with file and offset if the log
+  /// is damaged.
+  static std::unique_ptr<service> open(const server_options& options, std::string& why);
+
+  service(const service&) = delete;
+  service& operator=(const service&) = delete;
+  ~service();
+
+  // ---- a loop turn, in this order
+
+  /// The time from now on, until it is called again.
+  void set_time(moment now) noexcept { now_ = now; }
+  void begin_turn() noexcept { desk_.begin_turn(); }
+  /// Takes in every whole frame at the front of `bytes`; answers how many bytes they took, or why the connection is to be
+  /// closed.
+  raft::result<std::size_t> take_frames(std::span<const std::byte> bytes);
+  /// Takes in the whole requests at the front of `bytes`, until the client's or the turn's measure is full; answers how
+  /// many bytes they took. `more`: another whole request may be there.
+  std::size_t take_requests(client& c, std::string_view bytes, bool& more);
+  /// Whether the client's measure is not full: what it may have under way before it is read no further.
+  [[nodiscard]] static bool has_room(client& c);
+  /// Proposes what was taken in, asks for the reads, and lets time pass if it is due.
+  void submit();
+  /// Whether writes wait for the disk.
+  [[nodiscard]] bool dirty() const noexcept;
+  /// Writes and syncs what this turn wrote, and tells the engine.
+  void sync();
+  /// Whether somebody here waits for an answer of the other servers.
+  [[nodiscard]] bool waiting() const noexcept { return desk_.waiting_writes() != 0 || desk_.waiting_reads(); }
+  /// Takes a snapshot if the log has grown enough.
+  void snapshot_if_due();
+
+  // ---- what the loop needs to know
+
+  /// When submit() has something to do next.
+  [[nodiscard]] moment deadline() const;
+  /// The log has failed: this server must not go on. The text says why.
+  [[nodiscard]] bool failed(std::string& why) const;
+  [[nodiscard]] kv::desk& desk() noexcept { return desk_; }
+  /// One for each other server.
+  [[nodiscard]] std::vector<link>& links() noexcept { return links_; }
+  [[nodiscard]] raft::cluster_id cluster() const noexcept { return cluster_; }
+  [[nodiscard]] const server_options& options() const noexcept { return options_; }
+
+  /// One line on stderr.
+  void log(std::string_view text) const;
+
+ private:
+  /// The engine's StateMachine: a handle to the desk, and to the log of this service.
+  class machine;
+  /// The engine's Observer.
+  class watcher;
+  using engine = raft::node<links_transport, raft::file_log<>, loop_clock, machine, watcher>;
+
+  explicit service(const server_options& options);
+  bool start(std::string& why);
+  void take_request(client& c, std::span<const std::string_view> words);
+  void answer(client& c, const command& what);
+  void say_ping(std::string& out, std::span<const std::string_view> words) const;
+  void say_info(std::string& out) const;
+  void say_commands(std::string& out, std::span<const std::string_view> words) const;
+  void say_settings(std::string& out, std::span<const std::string_view> words) const;
+  void say_hello(std::string& out, std::span<const std::string_view> words, client_number who) const;
+  void say_status(std::string& out) const;
+  void say_snapshot(std::string& out);
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> status() const;
+
+  server_options options_;
+  raft::cluster_id cluster_;
+  moment now_;
+  kv::desk desk_;
+  std::vector<link> links_{};
+  std::unique_ptr<engine> engine_;
+  std::string error_{};  ///< Memory for texts.
+};
+
+}  // namespace kv
