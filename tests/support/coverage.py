@@ -2,8 +2,9 @@
 """Lines and branches of include/raft that the tests ran. Usage: coverage.py BUILD_FOLDER [--missed]
 
 Reads gcov's JSON of every object under BUILD_FOLDER. A line of a template counts as run if one of its instantiations
-ran it; a branch likewise. Branches that only an exception takes are left out (the build has none). With --missed, every
-line and branch that was not run is listed. Closes with the two shares.
+ran it; a branch likewise. Left out are branches that only an exception takes (the build has none) and those of a
+defaulted function, which are the compiler's. With --missed, every line and branch that was not run is listed. Closes
+with the two shares.
 """
 
 import collections
@@ -27,6 +28,19 @@ def documents(folder):
                 yield json.loads(line)
 
 
+def instantiations(functions, line):
+    """How many instantiations of one template the line's innermost function has; gcov lists their branches in a row.
+
+    A generic lambda ends, for gcov, where it begins: it is taken to reach to the end of the function around it."""
+    around = [f for f in functions if f["start_line"] <= line <= f["end_line"]]
+    if not around:
+        return 1
+    outer = max(f["start_line"] for f in around)
+    inner = [(f["start_line"], f["start_column"]) for f in functions if f in around or outer < f["start_line"] <= line
+             and f["start_line"] == f["end_line"]]
+    return inner.count(max(inner))
+
+
 def collect(folder):
     """file -> line -> [times run, {branch number: times taken}]"""
     files = collections.defaultdict(lambda: collections.defaultdict(lambda: [0, collections.Counter()]))
@@ -38,10 +52,21 @@ def collect(folder):
             for line in file["lines"]:
                 seen = files[path[len(HEADERS):]][line["line_number"]]
                 seen[0] += line["count"]
+                copies = instantiations(file["functions"], line["line_number"])
+                each = len(line["branches"]) // copies if len(line["branches"]) % copies == 0 else sys.maxsize
                 for number, branch in enumerate(line["branches"]):
                     if not branch["throw"]:
-                        seen[1][number] += branch["count"]
+                        seen[1][number % each] += branch["count"]
+    for name, lines in files.items():
+        source = source_of(name)
+        for number, seen in lines.items():
+            if source[number - 1].endswith("= default;"):
+                seen[1].clear()
     return files
+
+
+def source_of(name):
+    return pathlib.Path(HEADERS, name).read_text(encoding="utf-8").splitlines()
 
 
 def share(part, whole):
@@ -62,7 +87,7 @@ def main():
         total = [a + b for a, b in zip(total, figures)]
         print(f"{name:32} {share(*figures[:2]):>24} {share(*figures[2:]):>24}")
         if "--missed" in sys.argv:
-            source = (ROOT / "include" / "raft" / name).read_text(encoding="utf-8").splitlines()
+            source = source_of(name)
             for number, (count, taken) in sorted(lines.items()):
                 never = [str(branch) for branch, times in sorted(taken.items()) if not times]
                 if not count or never:
