@@ -31,6 +31,7 @@
 
 #include <raft/assert.hpp>
 #include <raft/configuration.hpp>
+#include <raft/configuration_change.hpp>
 #include <raft/durability.hpp>
 #include <raft/entry.hpp>
 #include <raft/fwd.hpp>
@@ -78,6 +79,14 @@ struct proposal {
   index_t index{};
   term_t term{};
   friend constexpr bool operator==(const proposal&, const proposal&) = default;
+};
+
+/// What a membership change would do; see `node::preview_change`.
+struct change_preview {
+  raft::configuration next{};  ///< The configuration that would be appended.
+  /// Whether a quorum of it has answered within the last election timeout, this node included. If not, nothing would
+  /// commit after the change until more of its members are up.
+  bool quorum_is_heard = false;
 };
 
 /// One Raft server; see the top of this file.
@@ -132,6 +141,20 @@ class node {
   /// state machine shows everything that was committed at this moment. All reads that are asked while a round of
   /// confirmation is under way share the next one. `context` is the caller's to choose; it is not looked at [thesis 6.4].
   constexpr result<void> read(std::uint64_t context);
+
+  /// Appends the next step from the membership in force to `target`, if this node leads: one server at a time where that
+  /// is all that differs, else a joint configuration, which whoever leads then leaves by itself. It is in force at once
+  /// and done when its entry is applied (and, after a joint one, the entry that leaves it). `expected`, if given, is the
+  /// configuration_index of `status()` that the caller looked at: the change is refused if another one came between.
+  /// Refused while a change is not committed, or nothing of this term is [paper §6, thesis 4.1].
+  constexpr result<proposal> change_membership(const membership& target, std::optional<index_t> expected = {});
+
+  /// Leaves a joint configuration that does not do so by itself.
+  constexpr result<proposal> leave_joint_configuration();
+
+  /// Whether change_membership would be accepted now, and what it would append. Changes nothing.
+  [[nodiscard]] constexpr result<change_preview> preview_change(const membership& target,
+                                                                std::optional<index_t> expected = {}) const;
 
   /// Writes the state machine's state into the Log as a snapshot at last_applied, and lets go of the entries before it
   /// (but for options.trailing_entries). Refuses where there is nothing new, or while a follower is being sent the
@@ -317,6 +340,11 @@ class node {
 
   // ---------------------------------------------------------------------------------------------- §6 [impl/membership.hpp]
 
+  [[nodiscard]] constexpr result<void> may_change_membership(std::optional<index_t> expected) const;
+  constexpr result<proposal> append_configuration(const raft::configuration& next);
+  constexpr void want_configuration(const raft::configuration& next);
+  constexpr bool leave_joint_by_itself(leader_role& lead);
+  [[nodiscard]] constexpr bool is_removed() const;
   constexpr void refresh_configuration();
   constexpr void match_peers_to(leader_role& lead);
   [[nodiscard]] constexpr result<raft::configuration> configuration_at(index_t index) const;
@@ -426,7 +454,8 @@ class node {
   std::vector<open_proposals> proposals_{};    ///< One for each leadership with open ends; the present one last.
   std::vector<std::uint64_t> dropped_reads_{};  ///< Contexts of reads that ended with a leadership, not told yet.
   window handed_{};  ///< Entries that a state machine elsewhere has not executed yet.
-  std::vector<std::byte> members_scratch_{};  ///< The configuration in the chunk that is being sent.
+  std::vector<std::byte> members_scratch_{};  ///< A configuration's bytes: in a chunk being sent, in an entry being written.
+  payload members_entry_{};                   ///< The latter.
   bool restore_pending_ = false;             ///< A snapshot was installed; the state machine does not have it yet.
   mark_t restore_mark_{};
   bool role_changed_ = false;

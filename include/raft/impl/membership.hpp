@@ -1,9 +1,100 @@
 #pragma once
 
-// Which configuration is in force [floor 8] [paper §6, thesis 4.1]: the latest in the log, committed or not; when the log
-// loses it, the one before it, at last the snapshot's. The Log knows where configurations lie. Included by node.hpp only.
+// Membership [floor 8] [paper §6, thesis 4]. Included by node.hpp only.
+//
+// In force is the latest configuration in the log, committed or not; when the log loses it, the one before it, at last
+// the snapshot's. The Log knows where configurations lie. One change at a time: the next one is appended only when the
+// last is committed, and an entry of the leader's own term is, too (else two leaders of different terms could each count
+// with a configuration whose quorums do not meet).
 
 namespace raft {
+
+RAFT_NODE_TEMPLATE
+constexpr result<proposal> RAFT_NODE::change_membership(const membership& target, std::optional<index_t> expected) {
+  const detail::entered guard{inside_};
+  if (auto possible = may_change_membership(expected); !possible) return possible.error();
+  auto next = step_towards(configuration_, target);
+  if (!next) return next.error();
+  if (*next == configuration_) return {errc::not_ready, "this is the membership in force"};
+  return append_configuration(*next);
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<proposal> RAFT_NODE::leave_joint_configuration() {
+  const detail::entered guard{inside_};
+  if (auto possible = may_change_membership({}); !possible) return possible.error();
+  auto next = leave_joint(configuration_);
+  if (!next) return next.error();
+  return append_configuration(*next);
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<change_preview> RAFT_NODE::preview_change(const membership& target,
+                                                           std::optional<index_t> expected) const {
+  if (auto possible = may_change_membership(expected); !possible) return possible.error();
+  auto next = step_towards(configuration_, target);
+  if (!next) return next.error();
+  const auto& lead = std::get<leader_role>(role_);
+  const auto heard = quorum_value(*next, [&](node_id voter) -> std::uint8_t {
+    if (voter == id_) return 1;
+    for (const peer& p : lead.peers) {
+      if (p.id == voter) return now_ - p.heard_at < options_.election_timeout_max ? 1 : 0;
+    }
+    return 0;
+  });
+  return change_preview{*std::move(next), heard != 0};
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::may_change_membership(std::optional<index_t> expected) const {
+  if (failed_) return failure_;
+  const auto* lead = std::get_if<leader_role>(&role_);
+  if (lead == nullptr) return not_leader();
+  if (commit_index_ < lead->first_index) return {errc::not_ready, "nothing of this leader's term is committed yet"};
+  if (configuration_index_ > commit_index_) return {errc::not_ready, "the last membership change is not committed yet"};
+  if (expected && *expected != configuration_index_) {
+    return {errc::not_ready, "another membership than the expected one is in force"};
+  }
+  return {};
+}
+
+/// Notes the entry, and has it written. It is in force when it is in the log (refresh_configuration).
+RAFT_NODE_TEMPLATE
+constexpr result<proposal> RAFT_NODE::append_configuration(const raft::configuration& next) {
+  const proposal place{log_.last_index().next(), term()};
+  want_configuration(next);
+  settle();
+  if (failed_) return failure_;
+  return place;
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::want_configuration(const raft::configuration& next) {
+  members_scratch_.clear();
+  encode(next, members_scratch_);
+  members_entry_ = members_scratch_;
+  proposed_ = std::span<const payload>{&members_entry_, 1};
+  proposed_kind_ = entry_kind::configuration;
+  if constexpr (wants_fates) proposals_.back().last = log_.last_index().next();
+}
+
+/// [thesis 4.3]: a joint configuration that is committed is left by whoever leads. True if that asks for a write. It is
+/// asked for once: with the entry in the log the configuration in force is no longer joint.
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::leave_joint_by_itself(leader_role& lead) {
+  if (!configuration_.auto_leave || configuration_index_ > commit_index_ || commit_index_ < lead.first_index) {
+    return false;
+  }
+  want_configuration(*leave_joint(configuration_));
+  return true;
+}
+
+/// [paper §6]: a leader that is no voter of the configuration leads until that is committed. Then it tells the others so,
+/// in one last round, and makes way.
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::is_removed() const {
+  return !configuration_.is_voter(id_) && configuration_index_ <= commit_index_;
+}
 
 /// The latest configuration at or below `index`; an error if its entry is not at hand or not legal.
 RAFT_NODE_TEMPLATE
@@ -27,7 +118,10 @@ constexpr void RAFT_NODE::refresh_configuration() {
   configuration_index_ = latest;
   if (configuration_ == *in_force) return;
   configuration_ = *std::move(in_force);
-  if (auto* lead = std::get_if<leader_role>(&role_)) match_peers_to(*lead);
+  if (auto* lead = std::get_if<leader_role>(&role_)) {
+    match_peers_to(*lead);
+    advance_commit_index(*lead);  // the quorum may have become smaller
+  }
   if constexpr (requires { machine_.on_configuration(configuration_, configuration_index_); }) {
     machine_.on_configuration(configuration_, configuration_index_);
   }

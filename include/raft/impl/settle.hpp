@@ -84,7 +84,7 @@ constexpr bool RAFT_NODE::count_own() {
   if (auto* lead = std::get_if<leader_role>(&role_)) {
     count_own_entries(*lead);
     begin_round_for_reads(*lead);
-    return false;
+    return leave_joint_by_itself(*lead);
   }
   return count_own_vote();
 }
@@ -151,7 +151,12 @@ constexpr void RAFT_NODE::stamp_outbox() {
 
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::send() {
-  if (auto* lead = std::get_if<leader_role>(&role_)) replicate(*lead);
+  if (auto* lead = std::get_if<leader_role>(&role_)) {
+    const bool last_words = is_removed();
+    if (last_words) begin_round(*lead);
+    replicate(*lead);
+    if (last_words) become_follower(term(), nobody);
+  }
   if (outbox_.empty()) return;
   std::size_t kept = 0;
   for (std::size_t i = 0; i < outbox_.size(); ++i) {
