@@ -1,0 +1,100 @@
+#pragma once
+
+// A state machine that remembers everything that it is told; its state is all commands, each followed by ';'.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <raft/node.hpp>
+
+#include "support/letter.hpp"
+
+namespace story {
+
+struct recorder {
+  struct command {
+    raft::index_t index{};
+    raft::term_t term{};
+    std::string text{};
+    friend bool operator==(const command&, const command&) = default;
+  };
+  struct fated {
+    raft::index_t first{};
+    raft::index_t last{};
+    raft::term_t term{};
+    raft::fate what{};
+    friend bool operator==(const fated&, const fated&) = default;
+  };
+  struct answered {
+    std::uint64_t context = 0;
+    raft::read_fate what{};
+    raft::index_t index{};
+    std::string state{};  ///< What a read would have seen at that moment.
+    friend bool operator==(const answered&, const answered&) = default;
+  };
+  struct role {
+    raft::role_kind what{};
+    raft::term_t term{};
+    raft::node_id leader{};
+    friend bool operator==(const role&, const role&) = default;
+  };
+
+  std::string state{};
+  std::vector<command> commands{};
+  std::vector<fated> fates{};
+  std::vector<answered> reads{};
+  std::vector<role> roles{};
+  std::vector<raft::configuration> configurations{};
+  std::vector<raft::index_t> restored{};
+  raft::index_t durable_at{};  ///< What a machine that is durable itself says that it has applied.
+  bool refuses_to_restore = false;
+
+  void apply(const raft::entry& e) {
+    commands.push_back({e.index, e.term, text_of(e.data)});
+    state += commands.back().text + ';';
+  }
+
+  template <class Sink>
+  raft::result<void> write_snapshot(Sink& sink) const {
+    const raft::payload whole = payload_of(state);
+    const std::size_t half = whole.size() / 2;
+    if (auto written = sink(whole.first(half)); !written) return written;
+    return sink(whole.subspan(half));
+  }
+
+  template <class Source>
+  raft::result<void> restore(Source& source) {
+    if (refuses_to_restore) return {raft::errc::corrupt, "the image cannot be read"};
+    state.clear();
+    for (;;) {
+      const auto piece = source();
+      if (!piece) return piece.error();
+      if (piece->empty()) return {};
+      state += text_of(*piece);
+    }
+  }
+
+  [[nodiscard]] raft::index_t applied_index() const { return durable_at; }
+  void on_role(raft::role_kind what, raft::term_t term, raft::node_id leader) { roles.push_back({what, term, leader}); }
+  void on_fate(raft::index_t first, raft::index_t last, raft::term_t term, raft::fate what) {
+    fates.push_back({first, last, term, what});
+  }
+  void on_read(std::uint64_t context, raft::read_fate what, raft::index_t index) {
+    reads.push_back({context, what, index, state});
+  }
+  void on_configuration(const raft::configuration& c, raft::index_t) { configurations.push_back(c); }
+  void on_restore(const raft::snapshot_meta& meta) { restored.push_back(meta.index); }
+};
+
+/// The same, executing elsewhere: a command counts as executed when the test says so.
+struct distant_recorder : recorder {
+  static constexpr bool applies_elsewhere = true;
+};
+
+std::ostream& operator<<(std::ostream& out, const recorder::command& c);
+std::ostream& operator<<(std::ostream& out, const recorder::fated& f);
+std::ostream& operator<<(std::ostream& out, const recorder::answered& a);
+std::ostream& operator<<(std::ostream& out, const recorder::role& r);
+
+}  // namespace story

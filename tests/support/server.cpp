@@ -1,0 +1,181 @@
+#include "support/server.hpp"
+
+#include <sstream>
+
+#include <doctest/doctest.h>
+
+#include "support/printing.hpp"
+
+namespace story {
+
+using namespace raft;
+
+namespace {
+
+struct mailbox {
+  world* where;
+  void send(const message& m) { where->mail.push_back(keep(m)); }
+};
+
+struct test_clock {
+  using duration = ms;
+  using time_point = ms;
+  const ms* at;
+  [[nodiscard]] ms now() const { return *at; }
+};
+
+struct watcher {
+  std::vector<event>* seen;
+  template <class Event>
+  void on(const Event& e) {
+    seen->emplace_back(e);
+  }
+};
+
+template <class Log, class Machine>
+class server_of final : public server {
+ public:
+  using engine = node<mailbox, Log, test_clock, Machine, watcher>;
+
+  explicit server_of(std::shared_ptr<world> where) : server(std::move(where)) {}
+
+  result<void> begin(node_id id, memory_log log, const setup& how, const recorder& machine) {
+    Machine own;
+    static_cast<recorder&>(own) = machine;
+    auto made = engine::create(id, how.options, how.seed, mailbox{world_.get()}, Log{std::move(log)},
+                               test_clock{&world_->now}, std::move(own), watcher{&events});
+    if (!made) return made.error();
+    node_.emplace(*std::move(made));
+    return {};
+  }
+
+  result<void> step(const message& m) override { return node_->step(m); }
+  result<void> executed(index_t index) override { return node_->step(raft::applied{index}); }
+  result<void> report(const raft::persisted& p) override { return node_->step(p); }
+  void tick() override { node_->tick(); }
+  void campaign() override { node_->campaign(); }
+  result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
+  result<void> read(std::uint64_t context) override { return node_->read(context); }
+  result<index_t> take_snapshot() override { return node_->take_snapshot(); }
+  [[nodiscard]] ms deadline() const override { return node_->deadline(); }
+  [[nodiscard]] raft::status<ms> status() const override { return node_->status(); }
+  [[nodiscard]] bool failed() const override { return node_->failed(); }
+  [[nodiscard]] test_log& log() override { return node_->log(); }
+  [[nodiscard]] recorder& machine() override { return node_->machine(); }
+
+ private:
+  std::optional<engine> node_{};
+};
+
+template <class Log, class Machine>
+result<std::unique_ptr<server>> try_start_as(node_id id, memory_log log, const setup& how, const recorder& machine,
+                                             std::shared_ptr<world> where) {
+  auto made = std::make_unique<server_of<Log, Machine>>(std::move(where));
+  if (auto begun = made->begin(id, std::move(log), how, machine); !begun) return begun.error();
+  return std::unique_ptr<server>(std::move(made));
+}
+
+}  // namespace
+
+result<std::unique_ptr<server>> try_start(node_id id, memory_log log, const setup& how, recorder machine,
+                                          std::shared_ptr<world> where) {
+  if (where == nullptr) where = std::make_shared<world>();
+  if (how.deferred) {
+    return try_start_as<deferred_test_log, recorder>(id, std::move(log), how, machine, std::move(where));
+  }
+  if (how.elsewhere) {
+    return try_start_as<durable_test_log, distant_recorder>(id, std::move(log), how, machine, std::move(where));
+  }
+  return try_start_as<durable_test_log, recorder>(id, std::move(log), how, machine, std::move(where));
+}
+
+std::unique_ptr<server> start(node_id id, const stored& log, const setup& how, recorder machine) {
+  auto made = try_start(id, log.build(), how, std::move(machine));
+  REQUIRE_MESSAGE(made.has_value(), made.error().what);
+  return *std::move(made);
+}
+
+void win(server& s) {
+  s.campaign();
+  (void)s.persisted();
+  for (int round = 0; round < 2 && !s.leads(); ++round) {
+    for (const letter& l : s.take_mail()) {
+      if (l.is<request_pre_vote>()) {
+        CHECK(s.step(say(l.what.to, l.what.from, l.what.term, request_pre_vote_reply{l.what.term, true})));
+      } else if (l.is<request_vote>() && l.what.term == s.term()) {
+        CHECK(s.step(say(l.what.to, l.what.from, l.what.term, request_vote_reply{true})));
+      }
+    }
+    (void)s.persisted();
+  }
+  s.take_mail();
+  REQUIRE(s.leads());
+}
+
+result<proposal> server::propose(std::string_view command) {
+  const payload one = payload_of(command);
+  return propose(std::span<const payload>{&one, 1});
+}
+
+result<proposal> server::propose(std::initializer_list<std::string_view> commands) {
+  std::vector<payload> views;
+  for (const std::string_view command : commands) views.push_back(payload_of(command));
+  return propose(std::span<const payload>{views});
+}
+
+peer_status<ms> server::peer(std::uint64_t id) const {
+  for (const auto& p : status().peers) {
+    if (p.id == node_id{id}) return p;
+  }
+  FAIL("no such peer: " << id);
+  return {};
+}
+
+result<void> server::persisted(mark_t first, mark_t last) {
+  log().complete(first, last);
+  return report({first, last});
+}
+
+result<void> server::persisted() {
+  while (true) {
+    const std::vector<mark_t> marks = log().under_way();
+    if (marks.empty()) return {};
+    if (auto told = persisted(marks.front(), marks.back()); !told) return told;
+  }
+}
+
+void server::pass(ms duration) {
+  now() += duration;
+  tick();
+}
+
+void require_only(const std::vector<letter>& mail, bool of_that_kind) {
+  std::ostringstream all;
+  for (const letter& l : mail) all << "\n  " << l;
+  REQUIRE_MESSAGE(of_that_kind, "the mail is not one letter of the kind asked for:", all.str());
+}
+
+std::string server::picture() {
+  std::ostringstream out;
+  out << status() << '\n' << story::read(log().image()) << '\n' << log().hard_state() << '\n' << log().snapshot();
+  out << '\n' << log().partial().meta << " received " << log().partial().received << '\n' << state();
+  out << '\n'
+      << machine().fates.size() << " fates, " << machine().reads.size() << " reads, " << log().writes.size()
+      << " writes";
+  return out.str();
+}
+
+std::ostream& operator<<(std::ostream& out, const recorder::command& c) {
+  return out << c.index << ':' << c.term << ' ' << c.text;
+}
+std::ostream& operator<<(std::ostream& out, const recorder::fated& f) {
+  return out << '[' << f.first << ", " << f.last << "] term " << f.term << ' ' << f.what;
+}
+std::ostream& operator<<(std::ostream& out, const recorder::answered& a) {
+  return out << a.context << ' ' << a.what << " at " << a.index << ": " << a.state;
+}
+std::ostream& operator<<(std::ostream& out, const recorder::role& r) {
+  return out << r.what << " in " << r.term << " of " << r.leader;
+}
+
+}  // namespace story

@@ -1,0 +1,150 @@
+#pragma once
+
+// One node with a clock, a mailbox, a Log and a state machine that the test holds. It stands behind virtual functions,
+// so that the node is compiled once (server.cpp) and not in every test.
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <raft/node.hpp>
+
+#include "support/letter.hpp"
+#include "support/recorder.hpp"
+#include "support/test_log.hpp"
+
+namespace story {
+
+using ms = std::int64_t;
+using tunables = raft::options<ms>;
+using event = std::variant<raft::events::role_changed, raft::events::vote_granted, raft::events::message_refused,
+                           raft::events::message_ignored, raft::events::log_truncated, raft::events::commit_advanced,
+                           raft::events::applied, raft::events::peer_changed, raft::events::peer_lost_log,
+                           raft::events::snapshot_taken, raft::events::snapshot_installed, raft::events::node_failed>;
+
+/// What servers share: the time, and everything that they sent and nobody took in, oldest first.
+struct world {
+  ms now = 0;
+  std::vector<letter> mail{};
+};
+
+/// How servers are built.
+struct setup {
+  tunables options{};
+  bool deferred = false;   ///< Writes complete when the test says so.
+  bool elsewhere = false;  ///< The machine executes when the test says so (with a Log that is durable on return).
+  std::uint64_t seed = 1;
+};
+
+class server {
+ public:
+  virtual ~server() = default;
+
+  virtual raft::result<void> step(const raft::message& m) = 0;
+  raft::result<void> step(const letter& l) { return step(l.what); }
+  virtual raft::result<void> executed(raft::index_t index) = 0;
+  virtual void tick() = 0;
+  virtual void campaign() = 0;
+  virtual raft::result<raft::proposal> propose(std::span<const raft::payload> commands) = 0;
+  raft::result<raft::proposal> propose(std::string_view command);
+  raft::result<raft::proposal> propose(std::initializer_list<std::string_view> commands);
+  virtual raft::result<void> read(std::uint64_t context) = 0;
+  virtual raft::result<raft::index_t> take_snapshot() = 0;
+
+  [[nodiscard]] virtual ms deadline() const = 0;
+  [[nodiscard]] virtual raft::status<ms> status() const = 0;
+  [[nodiscard]] virtual bool failed() const = 0;
+  [[nodiscard]] virtual test_log& log() = 0;
+  [[nodiscard]] virtual recorder& machine() = 0;
+
+  [[nodiscard]] raft::role_kind role() const { return status().role; }
+  [[nodiscard]] bool leads() const { return role() == raft::role_kind::leader; }
+  [[nodiscard]] raft::term_t term() const { return status().term; }
+  [[nodiscard]] raft::node_id leader() const { return status().leader; }
+  [[nodiscard]] raft::node_id vote() const { return status().voted_for; }
+  [[nodiscard]] raft::index_t commit() const { return status().commit_index; }
+  [[nodiscard]] raft::index_t applied() const { return status().last_applied; }
+  [[nodiscard]] raft::index_t last() const { return status().last_index; }
+  [[nodiscard]] raft::peer_status<ms> peer(std::uint64_t id) const;
+  /// The log as "[1:1][2:3]", index:term.
+  [[nodiscard]] std::string shape() { return story::shape(log().image()); }
+  /// The commands executed so far, each followed by ';'.
+  [[nodiscard]] const std::string& state() { return machine().state; }
+
+  /// The writes with these marks (or all) became durable: the disk and the node are told.
+  raft::result<void> persisted(raft::mark_t first, raft::mark_t last);
+  raft::result<void> persisted();
+  /// Only the node is told.
+  virtual raft::result<void> report(const raft::persisted& p) = 0;
+
+  /// What was sent and not taken in. Of a server in a cluster: what all of them sent.
+  [[nodiscard]] std::vector<letter>& mail() { return world_->mail; }
+  /// Takes all mail away.
+  std::vector<letter> take_mail() { return std::exchange(world_->mail, {}); }
+  /// Takes all mail away; there must be exactly one letter, and it has to have this body.
+  template <class Body>
+  Body only();
+  /// The same, without a look at the mail of other kinds.
+  template <class Body>
+  std::vector<Body> all();
+  ms& now() { return world_->now; }
+  /// Moves the clock by so much and ticks.
+  void pass(ms duration);
+
+  /// Everything the observer was told.
+  std::vector<event> events{};
+  template <class Event>
+  [[nodiscard]] std::vector<Event> told() const;
+
+  /// All that can be seen of the node and its log, for "nothing changed".
+  [[nodiscard]] std::string picture();
+
+ protected:
+  explicit server(std::shared_ptr<world> w) : world_(std::move(w)) {}
+  std::shared_ptr<world> world_;
+};
+
+/// A server on that log, or the reason why there is none.
+raft::result<std::unique_ptr<server>> try_start(raft::node_id id, raft::memory_log log, const setup& how = {},
+                                                recorder machine = {}, std::shared_ptr<world> where = nullptr);
+
+/// A server that has to start.
+std::unique_ptr<server> start(raft::node_id id, const stored& log, const setup& how = {}, recorder machine = {});
+
+/// Makes `s` leader by its own campaign and the votes that it needs, and takes the mail away.
+void win(server& s);
+
+template <class Body>
+std::vector<Body> server::all() {
+  std::vector<Body> bodies;
+  for (const letter& l : take_mail()) {
+    if (l.is<Body>()) bodies.push_back(l.as<Body>());
+  }
+  return bodies;
+}
+
+template <class Event>
+std::vector<Event> server::told() const {
+  std::vector<Event> some;
+  for (const event& e : events) {
+    if (const auto* one = std::get_if<Event>(&e)) some.push_back(*one);
+  }
+  return some;
+}
+
+/// What `only` says if the mail is something else.
+void require_only(const std::vector<letter>& mail, bool of_that_kind);
+
+template <class Body>
+Body server::only() {
+  const std::vector<letter> mail = take_mail();
+  const bool right = mail.size() == 1 && mail[0].is<Body>();
+  require_only(mail, right);
+  return right ? mail[0].as<Body>() : Body{};
+}
+
+}  // namespace story
