@@ -17,6 +17,7 @@ struct client {
   resp::parser parser{};
   reply_queue replies{};
   std::uint64_t reading_turn = 0;  ///< The latest turn in which it asked for a read.
+  bool stale_reads = false;        ///< READONLY: reads are answered by this server as it is, perhaps behind the leader.
   bool closing = false;            ///< Takes no more requests, and ends when everything is answered.
   bool dirty = false;              ///< It is in the service's list of those with something to send.
 };

@@ -265,6 +265,11 @@ void service::answer(client& c, const command& what) {
     case verb::select:
       words[0] == "0" ? resp::write_simple(out, "OK") : resp::write_error(out, "ERR DB index is out of range");
       break;
+    case verb::readonly:
+    case verb::readwrite:
+      c.stale_reads = what.verb == verb::readonly;
+      resp::write_simple(out, "OK");
+      break;
     case verb::raft_status: say_status(out); break;
     case verb::raft_snapshot: say_snapshot(out); break;
     default:  // QUIT
