@@ -97,7 +97,10 @@ constexpr result<void> RAFT_NODE::step(const message& m) {
   }
   now_ = clock_.now();
   auto taken = visit_body(m.body, [&](const auto& body) { return take_in(m, body); });
-  if (!taken) tell(events::message_refused{m.from, taken.error()});
+  if (!taken) {
+    tell(events::message_refused{m.from, taken.error()});
+    return taken;
+  }
   settle();
   return taken;
 }
