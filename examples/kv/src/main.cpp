@@ -3,6 +3,7 @@
 // Ends with 0 after SIGINT or SIGTERM, 2 for a command line that makes no sense, 3 if it cannot start (a damaged log, a
 // port in use), 4 if its log fails while it runs: a server that cannot write takes part in nothing any more.
 
+#include <csignal>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "raft-kv %llu: %s\n", static_cast<unsigned long long>(options.id), why.c_str());
     return code;
   };
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no further is an error of the log like any other
   const auto service = kv::service::open(options, why);
   if (service == nullptr) return fail(3);
   kv::server server{*service};
