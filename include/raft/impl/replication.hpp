@@ -83,10 +83,10 @@ constexpr void RAFT_NODE::on_append_success(leader_role& lead, peer& p, index_t 
 }
 
 /// Moves nextIndex back to where the logs may meet: past a whole conflicting term in each round trip [paper §5.3]. An
-/// answer to a question that is settled (at or below match, or not the probe that is under way) moves nothing.
+/// answer to a question that is settled (below match, or not the probe that is under way) moves nothing.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::on_append_refusal(peer& p, const append_entries_reply& reply) {
-  const bool current = (p.state == progress_state::replicate && reply.index > p.match && reply.index < p.next) ||
+  const bool current = (p.state == progress_state::replicate && reply.index >= p.match && reply.index < p.next) ||
                        (p.state == progress_state::probe && reply.index.next() == p.next);
   if (!current) {
     tell(events::message_ignored{p.id, ignored_reason::stale_answer});
