@@ -99,8 +99,8 @@ filter operator&&(filter a, filter b);
 filter operator!(filter a);
 inline bool any(const letter&) { return true; }
 template <class Body>
-bool kind(const letter& l) {
-  return l.is<Body>();
+filter kind() {
+  return [](const letter& l) { return l.is<Body>(); };
 }
 
 /// Those of the letters that the filter lets through.
