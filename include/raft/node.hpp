@@ -321,6 +321,7 @@ class node {
   constexpr void set_commit_index(index_t index);
   constexpr void apply();
   constexpr void hand_over(index_t upto);
+  constexpr void note_executed(index_t index);
 
   // ---------------------------------------------------------------------------------------------- clients [impl/proposal.hpp]
 
@@ -417,6 +418,7 @@ class node {
   index_t commit_index_{};
   index_t last_applied_{};  ///< Executed by the state machine.
   index_t handed_over_{};   ///< Given to the state machine; ahead of last_applied_ only where it applies elsewhere.
+  index_t handed_command_{};  ///< The last command among it, of a machine that applies elsewhere.
   raft::configuration configuration_{};  ///< In force.
   index_t configuration_index_{};        ///< The entry it is from; zero if it is the snapshot's.
 

@@ -61,10 +61,16 @@ constexpr void RAFT_NODE::apply() {
   const index_t upto = std::min(commit_index_, durable_index());
   if (handed_over_ >= upto) return;
   hand_over(upto);
-  if constexpr (!applies_elsewhere) {
-    last_applied_ = handed_over_;
-    tell(events::applied{last_applied_});
-  }
+  note_executed(applies_elsewhere ? last_applied_ : handed_over_);
+}
+
+/// The state machine has executed what it was given up to `index`; what follows that is no command needs no execution.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::note_executed(index_t index) {
+  const index_t upto = index >= handed_command_ ? handed_over_ : index;
+  if (upto <= last_applied_) return;
+  last_applied_ = upto;
+  tell(events::applied{last_applied_});
 }
 
 RAFT_NODE_TEMPLATE
@@ -81,7 +87,9 @@ constexpr void RAFT_NODE::hand_over(index_t upto) {
     const index_t first = handed_over_.next();
     handed_over_ = handed_over_ + batch->count();
     batch->for_each(first, [this](const entry& e) {
-      if (e.kind == entry_kind::command) machine_.apply(e);
+      if (e.kind != entry_kind::command) return;
+      machine_.apply(e);
+      if constexpr (applies_elsewhere) handed_command_ = e.index;
     });
     if constexpr (applies_elsewhere) handed_.push(handed_over_, batch->bytes());
     budget -= std::min<std::uint64_t>(budget, batch->bytes());

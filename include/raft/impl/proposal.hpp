@@ -22,7 +22,8 @@ constexpr result<proposal> RAFT_NODE::propose(std::span<const payload> commands)
   proposed_kind_ = entry_kind::command;
   if constexpr (wants_fates) proposals_.back().last = log_.last_index() + commands.size();
   settle();
-  if (failed_) return failure_;
+  // Even if the write failed, some of it may be on the disk, and may be executed after a restart: no refusal, but a
+  // proposal whose fate was told as unknown.
   return first;
 }
 

@@ -63,12 +63,12 @@ constexpr void RAFT_NODE::on_append_success(leader_role& lead, peer& p, index_t 
   p.prompt = true;
   if (match > p.match) {
     p.match = match;
+    if (p.state != progress_state::probe && p.next <= match) p.next = match.next();
     p.inflight.release_to(match);
     if (match > commit_index_) advance_commit_index(lead);
   }
   switch (p.state) {
     case progress_state::replicate:
-      if (p.next <= p.match) p.next = p.match.next();
       break;
     case progress_state::probe:
       if (match.next() >= p.next) p.become_replicate();

@@ -18,7 +18,10 @@ constexpr result<index_t> RAFT_NODE::take_snapshot() {
   if (auto begun = log_.begin_snapshot(meta); !begun) return begun.error();
   auto sink = [this](payload bytes) { return log_.write_snapshot(bytes); };
   if (auto written = machine_.write_snapshot(sink); !written) return written.error();
-  if (!note_write(log_.finish_snapshot())) return failure_;
+  if (!note_write(log_.finish_snapshot())) {
+    settle();
+    return failure_;
+  }
   tell(events::snapshot_taken{meta.index, log_.snapshot().size});
   compact_log();
   settle();

@@ -123,10 +123,7 @@ constexpr result<void> RAFT_NODE::step(const applied& a) {
   const detail::entered guard{inside_};
   if (failed_) return failure_;
   if (a.index > handed_over_) return {errc::impossible, "entries are reported applied that were not handed over"};
-  if (a.index > last_applied_) {
-    last_applied_ = a.index;
-    tell(events::applied{last_applied_});
-  }
+  note_executed(a.index);
   settle();
   return {};
 }
@@ -206,16 +203,18 @@ constexpr bool RAFT_NODE::term_rule(const message& m, const Body& body) {
   return false;
 }
 
+/// The answer is of the present term, and the request's round is not: round 0, or its sender, were it to lead the present
+/// term by then, could take the answer for a confirmation of that leadership.
 RAFT_NODE_TEMPLATE
 template <class Body>
 constexpr void RAFT_NODE::answer_lower_term(const message& m, const Body& body) {
   if constexpr (std::same_as<Body, request_vote>) {
     queue(m.from, request_vote_reply{false}, speaks_for::term_and_vote);
   } else if constexpr (std::same_as<Body, append_entries>) {
-    queue(m.from, append_entries_reply{false, body.prev_log_index, {}, {}, log_.last_index(), body.round},
+    queue(m.from, append_entries_reply{false, body.prev_log_index, {}, {}, log_.last_index(), 0},
           speaks_for::term_and_vote);
   } else if constexpr (std::same_as<Body, install_snapshot>) {
-    queue(m.from, install_snapshot_reply{body.last_included_index, body.id, 0, false, body.round},
+    queue(m.from, install_snapshot_reply{body.last_included_index, body.id, 0, false, 0},
           speaks_for::term_and_vote);
   } else {
     tell(events::message_ignored{m.from, ignored_reason::stale_term});
