@@ -11,4 +11,4 @@ source support/build.sh
 need python3 python3
 need valgrind valgrind
 build commit_probe
-exec python3 support/commit.py "$build/bench/commit_probe" "${1:-10}"
+PYTHONDONTWRITEBYTECODE=1 exec python3 support/commit.py "$build/bench/commit_probe" "${1:-10}"

@@ -49,9 +49,12 @@ class in_box {
  public:
   template <raft::checksums Covered>
   void put(const raft::message& m) {
-    const std::size_t bytes = raft::frame_bytes(m);
-    if (bytes > memory_.size() - used_) memory_.resize(2 * (used_ + bytes), std::byte{0});
-    used_ += must(raft::encode<Covered>(m, the_cluster, std::span{memory_}.subspan(used_)));
+    auto bytes = raft::encode<Covered>(m, the_cluster, std::span{memory_}.subspan(used_));
+    if (!bytes) {
+      memory_.resize(2 * (used_ + raft::frame_bytes(m)), std::byte{0});
+      bytes = raft::encode<Covered>(m, the_cluster, std::span{memory_}.subspan(used_));
+    }
+    used_ += must(bytes);
   }
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {memory_.data(), used_}; }
   void clear() noexcept { used_ = 0; }
@@ -211,9 +214,10 @@ class cluster {
     if (rest.empty()) return false;
     on(k, [&](node& n) {
       while (!rest.empty()) {
-        const auto d = must(raft::decode<Covered>(rest, the_cluster, n.id()));
-        must(n.step(d.message));
-        rest = rest.subspan(d.bytes);
+        const auto frame = raft::decode<Covered>(rest, the_cluster, n.id());
+        if (!frame) give_up(frame.error().what);
+        if (const auto taken = n.step(frame->message); !taken) give_up(taken.error().what);
+        rest = rest.subspan(frame->bytes);
       }
     });
     boxes_[k].clear();

@@ -1,0 +1,3 @@
+// The price of the include alone.
+
+#include <raft/raft.hpp>
