@@ -70,9 +70,9 @@ void add(const bench::commit_shape& shape) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  for (const std::size_t nodes : {1, 3, 5, 7}) {
-    for (const std::size_t window : {1, 64, 1024}) {
-      for (const std::size_t payload : {16, 256, 1024, 4096}) {
+  for (const std::size_t nodes : {1U, 3U, 5U, 7U}) {
+    for (const std::size_t window : {1U, 64U, 1024U}) {
+      for (const std::size_t payload : {16U, 256U, 1024U, 4096U}) {
         bench::commit_shape shape{nodes, window, payload, bench::proposing::as_span, false};
         add(shape);
         if (window == 1) continue;
@@ -81,8 +81,8 @@ int main(int argc, char** argv) {
       }
     }
   }
-  for (const std::size_t window : {1, 64}) {
-    for (const std::size_t payload : {16, 1024}) add({3, window, payload, bench::proposing::as_span, true});
+  for (const std::size_t window : {1U, 64U}) {
+    for (const std::size_t payload : {16U, 1024U}) add({3, window, payload, bench::proposing::as_span, true});
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
