@@ -78,8 +78,8 @@ constexpr result<void> RAFT_NODE::on_append_entries(const message& m, const appe
           speaks_for::term_and_vote);
   } else {
     // Only what this request covers is acknowledged: what lies behind may be another leader's [paper §5.3].
-    queue(m.from, append_entries_reply{true, end, {}, {}, std::max(end, log_.last_index()), request.round},
-          speaks_for::everything);
+    const index_t last = held < batch.count() ? end : log_.last_index();
+    queue(m.from, append_entries_reply{true, end, {}, {}, last, request.round}, speaks_for::everything);
   }
   return {};
 }
