@@ -47,12 +47,12 @@ struct manual_clock {
 /// Frames under way to one node, in memory that is kept.
 class in_box {
  public:
-  template <raft::checksums Covered>
-  void put(const raft::message& m) {
-    auto bytes = raft::encode<Covered>(m, the_cluster, std::span{memory_}.subspan(used_));
+  template <raft::checksums Covered, class Body>
+  void put(const raft::envelope& m, const Body& body) {
+    auto bytes = raft::encode<Covered>(m, body, the_cluster, std::span{memory_}.subspan(used_));
     if (!bytes) {
-      memory_.resize(2 * (used_ + raft::frame_bytes(m)), std::byte{0});
-      bytes = raft::encode<Covered>(m, the_cluster, std::span{memory_}.subspan(used_));
+      memory_.resize(2 * (used_ + raft::frame_bytes(body)), std::byte{0});
+      bytes = raft::encode<Covered>(m, body, the_cluster, std::span{memory_}.subspan(used_));
     }
     used_ += must(bytes);
   }
@@ -69,9 +69,13 @@ template <raft::checksums Covered>
 struct frames_to_in_boxes {
   in_box* boxes = nullptr;
   std::uint64_t* sent = nullptr;
-  void send(const raft::message& m) {
-    boxes[m.to.value - 1].template put<Covered>(m);
+  template <class Body>
+  void send(const raft::envelope& m, const Body& body) {
+    boxes[m.to.value - 1].template put<Covered>(m, body);
     ++*sent;
+  }
+  void send(const raft::message& m) {
+    raft::visit_body(m.body, [&](const auto& body) { send(raft::envelope_of(m), body); });
   }
 };
 
@@ -214,10 +218,11 @@ class cluster {
     if (rest.empty()) return false;
     on(k, [&](node& n) {
       while (!rest.empty()) {
-        const auto frame = raft::decode<Covered>(rest, the_cluster, n.id());
-        if (!frame) give_up(frame.error().what);
-        if (const auto taken = n.step(frame->message); !taken) give_up(taken.error().what);
-        rest = rest.subspan(frame->bytes);
+        const auto taken = raft::decode_to<Covered>(rest, the_cluster, n.id(), [&](const auto& envelope, const auto& body) {
+          if (const auto stepped = n.step(envelope, body); !stepped) give_up(stepped.error().what);
+        });
+        if (!taken) give_up(taken.error().what);
+        rest = rest.subspan(*taken);
       }
     });
     boxes_[k].clear();

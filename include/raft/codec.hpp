@@ -41,6 +41,7 @@
 
 #include <algorithm>
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -88,10 +89,10 @@ inline constexpr std::size_t default_frame_limit = std::size_t{64} << 20;
 /// A message out of a frame, and where the next frame begins.
 struct decoded {
   constexpr decoded() noexcept = default;
-  /// Built where it stays: to build it elsewhere and move it would cost more than to decode it.
+  /// A body without content, to be filled where it stays: to move a message costs more than to decode it.
   template <class Body>
-  constexpr decoded(node_id from, node_id to, term_t term, const Body& body, std::size_t frame) noexcept
-      : message{from, to, term, message_body{std::in_place_type<Body>, body}}, bytes(frame) {}
+  explicit constexpr decoded(std::type_identity<Body>) noexcept
+      : message{{}, {}, {}, message_body{std::in_place_type<Body>}} {}
 
   /// Its views are into the bytes that were decoded, and as valid as those.
   raft::message message{};
@@ -170,9 +171,8 @@ using body_kind = std::variant_alternative_t<Kind, message_body>;
 
 inline constexpr std::size_t body_kinds = std::variant_size_v<message_body>;
 
-/// head_bytes, by kind.
-inline constexpr auto head_bytes_of_kind = []<std::size_t... Kind>(std::index_sequence<Kind...>) {
-  return std::array<std::size_t, body_kinds>{head_bytes<body_kind<Kind>>...};
+inline constexpr std::size_t largest_head = []<std::size_t... Kind>(std::index_sequence<Kind...>) {
+  return std::max({head_bytes<body_kind<Kind>>...});
 }
 (std::make_index_sequence<body_kinds>{});
 
@@ -234,7 +234,7 @@ constexpr std::uint64_t field_value(std::uint64_t field) noexcept { return field
 
 /// Writes head_bytes<Body> bytes. Written and summed in words, so that no load waits for stores narrower than itself.
 template <checksums Covered, class Body, std::size_t Views>
-constexpr void write_head(std::byte* to, const message& m, cluster_id cluster, const Body& body,
+constexpr void write_head(std::byte* to, const envelope& m, cluster_id cluster, const Body& body,
                           const frame_tail<Views>& tail) noexcept {
   const std::uint32_t tail_check = Covered == checksums::all ? tail.check() : 0;
   store_le<std::uint64_t>(to + 8,
@@ -251,45 +251,43 @@ constexpr void write_head(std::byte* to, const message& m, cluster_id cluster, c
   store_le<std::uint64_t>(to, two_sizes(head_bytes<Body> + tail.bytes(), check));
 }
 
-/// Calls visit(body) with the alternative that the body holds; the two of the steady state are asked for first.
-template <class Visit>
-constexpr auto with_body(const message_body& body, Visit&& visit) {
-  if (std::holds_alternative<append_entries>(body)) return visit(std::get<append_entries>(body));
-  if (std::holds_alternative<append_entries_reply>(body)) return visit(std::get<append_entries_reply>(body));
-  return std::visit(visit, body);
-}
-
-/// Why a message of `bytes` bytes does not go into a space of `room`.
+/// Why a frame of `bytes` bytes was not written.
 constexpr error no_room(std::size_t bytes) noexcept {
   return {errc::too_large, {}, bytes, "the frame is larger than the space for it, or than its length field can say"};
 }
 
 }  // namespace detail
 
-/// How many bytes `encode` writes for `m`. O(1).
+/// How many bytes `encode` writes for a message with this body. O(1).
+template <class Body>
+[[nodiscard]] constexpr std::size_t frame_bytes(const Body& body) noexcept {
+  return detail::head_bytes<Body> + detail::tail_of(body).bytes();
+}
 [[nodiscard]] constexpr std::size_t frame_bytes(const message& m) noexcept {
-  return detail::with_body(
-      m.body, []<class Body>(const Body& body) { return detail::head_bytes<Body> + detail::tail_of(body).bytes(); });
+  return visit_body(m.body, [](const auto& body) { return frame_bytes(body); });
 }
 
-/// Writes the frame of `m` to the beginning of `out`, and answers how many bytes it took: one copy of what the message
-/// views, straight from where it lies (a Log's memory) to where the caller wants it. `out` must not overlap it.
+/// Writes the frame of a message to the beginning of `out`, and answers how many bytes it took: one copy of what the
+/// message views, straight from where it lies (a Log's memory) to where the caller wants it. `out` must not overlap it.
 /// Refuses with too_large (`error.detail`: the frame's bytes) if `out` or the length field, u32, is too small.
+template <checksums Covered = checksums::all, class Body>
+[[nodiscard]] constexpr result<std::size_t> encode(const envelope& m, const Body& body, cluster_id cluster,
+                                                   std::span<std::byte> out) noexcept {
+  const auto tail = detail::tail_of(body);
+  const std::size_t bytes = detail::head_bytes<Body> + tail.bytes();
+  if (bytes > std::min<std::size_t>(out.size(), UINT32_MAX)) return detail::no_room(bytes);
+  detail::write_head<Covered>(out.data(), m, cluster, body, tail);
+  std::byte* at = out.data() + detail::head_bytes<Body>;
+  for (const payload view : tail.views) {
+    detail::copy_bytes(at, view.data(), view.size());
+    at += view.size();
+  }
+  return bytes;
+}
 template <checksums Covered = checksums::all>
 [[nodiscard]] constexpr result<std::size_t> encode(const message& m, cluster_id cluster,
                                                    std::span<std::byte> out) noexcept {
-  return detail::with_body(m.body, [&]<class Body>(const Body& body) -> result<std::size_t> {
-    const auto tail = detail::tail_of(body);
-    const std::size_t bytes = detail::head_bytes<Body> + tail.bytes();
-    if (bytes > std::min<std::size_t>(out.size(), UINT32_MAX)) return detail::no_room(bytes);
-    detail::write_head<Covered>(out.data(), m, cluster, body, tail);
-    std::byte* at = out.data() + detail::head_bytes<Body>;
-    for (const payload view : tail.views) {
-      detail::copy_bytes(at, view.data(), view.size());
-      at += view.size();
-    }
-    return bytes;
-  });
+  return visit_body(m.body, [&](const auto& body) { return encode<Covered>(envelope_of(m), body, cluster, out); });
 }
 
 /// Appends the frame of `m` to a std::vector<std::byte> or what behaves like one; the views of `m` must not be into it.
@@ -297,13 +295,13 @@ template <checksums Covered = checksums::all>
 /// without filling with zeros first.
 template <checksums Covered = checksums::all, class Buffer>
 [[nodiscard]] constexpr result<std::size_t> append_frame(const message& m, cluster_id cluster, Buffer& out) {
-  return detail::with_body(m.body, [&]<class Body>(const Body& body) -> result<std::size_t> {
+  return visit_body(m.body, [&]<class Body>(const Body& body) -> result<std::size_t> {
     const auto tail = detail::tail_of(body);
     const std::size_t bytes = detail::head_bytes<Body> + tail.bytes();
     if (bytes > UINT32_MAX) return detail::no_room(bytes);
     const std::size_t begin = out.size();
     out.resize(begin + detail::head_bytes<Body>, std::byte{0});
-    detail::write_head<Covered>(out.data() + begin, m, cluster, body, tail);
+    detail::write_head<Covered>(out.data() + begin, envelope_of(m), cluster, body, tail);
     for (const payload view : tail.views) out.insert(out.end(), view.begin(), view.end());
     return bytes;
   });
@@ -312,8 +310,7 @@ template <checksums Covered = checksums::all, class Buffer>
 /// The frame of a message in pieces, for `writev`: the head, which is here, and up to three views of what the message
 /// views, in this order. Valid as long as what the message views.
 struct frame_pieces {
-  std::array<std::byte, *std::max_element(detail::head_bytes_of_kind.begin(), detail::head_bytes_of_kind.end())>
-      head_storage{};
+  std::array<std::byte, detail::largest_head> head_storage{};
   std::size_t head_bytes = 0;
   std::array<payload, 3> views{payload{}, payload{}, payload{}};  ///< Those that are not needed are empty.
   std::size_t bytes = 0;                                          ///< Of the whole frame.
@@ -326,53 +323,32 @@ struct frame_pieces {
 /// frame's bytes) what the length field, u32, cannot say.
 template <checksums Covered = checksums::all>
 [[nodiscard]] constexpr result<frame_pieces> encode_pieces(const message& m, cluster_id cluster) noexcept {
-  return detail::with_body(m.body, [&]<class Body>(const Body& body) -> result<frame_pieces> {
+  return visit_body(m.body, [&]<class Body>(const Body& body) -> result<frame_pieces> {
     const auto tail = detail::tail_of(body);
     frame_pieces pieces;
     pieces.head_bytes = detail::head_bytes<Body>;
     pieces.bytes = pieces.head_bytes + tail.bytes();
     if (pieces.bytes > UINT32_MAX) return detail::no_room(pieces.bytes);
     std::copy(tail.views.begin(), tail.views.end(), pieces.views.begin());
-    detail::write_head<Covered>(pieces.head_storage.data(), m, cluster, body, tail);
+    detail::write_head<Covered>(pieces.head_storage.data(), envelope_of(m), cluster, body, tail);
     return pieces;
   });
 }
 
 namespace detail {
 
-/// What can be wrong with a frame. A verdict points to one of these, or nowhere if all is well: it travels in a
-/// register.
-inline constexpr error other_version{errc::unsupported_version, {}, 0, "a frame of another version"};
-inline constexpr error unknown_kind{errc::malformed, {}, 0, "a frame of an unknown kind"};
-inline constexpr error wrong_length{errc::malformed, {}, 0, "a frame whose length cannot be"};
-inline constexpr error over_limit{errc::malformed, {}, 0, "a frame larger than the limit"};
-inline constexpr error damaged_head{errc::checksum, {}, 0, "the head of a frame is damaged"};
-inline constexpr error unknown_flags{errc::malformed, {}, 0, "a frame with flags that mean nothing yet"};
-inline constexpr error other_cluster{errc::foreign_cluster, {}, 0, "a frame of another cluster"};
-inline constexpr error other_receiver{errc::misaddressed, {}, 0, "a frame for another node"};
-inline constexpr error wrong_sender{errc::misaddressed, {}, 0, "a frame from this node itself, or from nobody"};
-inline constexpr error wrong_truth{errc::malformed, {}, 0, "a truth that is neither 0 nor 1"};
-inline constexpr error damaged_tail{errc::checksum, {}, 0, "the entries or the data of a frame are damaged"};
-inline constexpr error wrong_sizes{errc::malformed, {}, 0, "what a frame says that it carries is not what follows"};
-inline constexpr error wrong_padding{errc::malformed, {}, 0, "padding that is not zero"};
-
-/// `bytes` more bytes are needed before a verdict.
-constexpr error missing(std::size_t bytes) noexcept {
-  return {errc::incomplete, {}, bytes, "the frame goes on behind these bytes"};
-}
-
-/// The first word of a frame: {length, check of the head}.
-constexpr std::uint32_t frame_length(const std::byte* from) noexcept { return load_le<std::uint32_t>(from); }
-
 /// Whether the head may be believed, and is for us. Precondition: all of it is at hand.
 template <class Body>
-constexpr const error* judge_head(const std::byte* from, cluster_id cluster, node_id self) noexcept {
-  if (crc32c_fixed<head_bytes<Body> - 8>(from + 8) != load_le<std::uint32_t>(from + 4)) return &damaged_head;
-  if (load_le<std::uint16_t>(from + 10) != 0) return &unknown_flags;
-  if (load_le<std::uint64_t>(from + 16) != cluster.value) return &other_cluster;
-  const auto sender = load_le<std::uint64_t>(from + 24);
-  if (load_le<std::uint64_t>(from + 32) != self.value) return &other_receiver;
-  return sender == self.value || sender == nobody.value ? &wrong_sender : nullptr;
+constexpr verdict judge_head(const std::byte* from, cluster_id cluster, node_id self) noexcept {
+  const auto word = [from](std::size_t at) { return load_le<std::uint64_t>(from + at); };
+  const bool whole = crc32c_fixed<head_bytes<Body> - 8>(from + 8) == load_le<std::uint32_t>(from + 4);
+  if (!whole) return {errc::checksum, "the head of a frame is damaged"};
+  if ((word(8) >> 16 & 0xffff) != 0) return {errc::malformed, "a frame with flags that mean nothing yet"};
+  if (word(16) != cluster.value) return {errc::foreign_cluster, "a frame of another cluster"};
+  if (word(32) != self.value) return {errc::misaddressed, "a frame for another node"};
+  if (word(24) == self.value) return {errc::misaddressed, "a frame from this node itself"};
+  if (word(24) == nobody.value) return {errc::misaddressed, "a frame from nobody"};
+  return {};
 }
 
 constexpr bool read_field(const std::byte* from, auto& field) noexcept {
@@ -394,72 +370,103 @@ constexpr bool read_fields(const std::byte* at, Body& body) noexcept {
   return readable;
 }
 
-/// Views what follows the head in `tail`; `sizes` is what the head tells about it.
-constexpr result<void> read_tail(append_entries& body, std::uint64_t sizes, payload tail) noexcept {
-  if (sizes >> 32 != tail.size()) return wrong_sizes;
-  auto parsed = entries::parse(tail.data(), tail.size(), static_cast<std::uint32_t>(sizes));
-  // Whatever is wrong inside, for the reader of a frame it is malformed.
+/// Views what follows the head in `tail`, of which the head tells `sizes`.
+constexpr verdict read_tail(append_entries& body, std::uint64_t sizes, payload tail) noexcept {
+  if (sizes >> 32 != tail.size()) return {errc::malformed, "a frame that carries more or less than it says"};
+  const auto count = static_cast<std::uint32_t>(sizes);
+  const auto parsed = entries::parse(tail.data(), tail.size(), count);
   if (!parsed) return {errc::malformed, parsed.error().what};
-  body.entries = *parsed;
+  body.entries = entries::trusted(tail.data(), static_cast<std::uint32_t>(tail.size()), count, parsed->last_term());
   return {};
 }
 
-constexpr result<void> read_tail(install_snapshot& body, std::uint64_t sizes, payload tail) noexcept {
+constexpr verdict read_tail(install_snapshot& body, std::uint64_t sizes, payload tail) noexcept {
   const std::size_t configuration = sizes & UINT32_MAX;
   const std::size_t data = sizes >> 32;
   const std::size_t padding = padding_after(configuration + data);
-  if (configuration + data + padding != tail.size()) return wrong_sizes;
-  for (const std::byte b : tail.last(padding)) {
-    if (b != std::byte{0}) return wrong_padding;
+  if (configuration + data + padding != tail.size()) {
+    return {errc::malformed, "a frame that carries more or less than it says"};
   }
+  const payload rest = tail.last(padding);
+  const bool zeros = std::all_of(rest.begin(), rest.end(), [](std::byte b) { return b == std::byte{0}; });
+  if (!zeros) return {errc::malformed, "padding that is not zero"};
   body.configuration = tail.first(configuration);
   body.data = tail.subspan(configuration, data);
   return {};
 }
 
-/// `decode`, for a frame that says that it is of this kind.
+inline constexpr verdict incomplete_frame{errc::incomplete, "the frame goes on behind these bytes"};
+
+/// Fills a body from a frame that says that it is of this kind, if that is right. `bytes` is the frame's size then;
+/// and if the frame is incomplete, how many bytes are missing.
 template <checksums Covered, class Body>
-constexpr result<decoded> read_frame(payload in, cluster_id cluster, node_id self, std::size_t limit) noexcept {
+constexpr verdict read_frame(payload in, cluster_id cluster, node_id self, std::size_t limit, std::size_t& bytes,
+                             Body& body) noexcept {
   constexpr std::size_t head = head_bytes<Body>;
   const std::byte* const from = in.data();
-  const std::size_t length = frame_length(from);
-  if (length % 8 != 0 || length < head || (!has_tail<Body> && length > head)) return wrong_length;
-  if (length > limit) return over_limit;
+  const std::size_t length = load_le<std::uint32_t>(from);
+  if (length % 8 != 0 || length < head || (!has_tail<Body> && length > head)) {
+    return {errc::malformed, "a frame whose length cannot be"};
+  }
+  if (length > limit) return {errc::malformed, "a frame larger than the limit"};
+  bytes = length - in.size();
   // A damaged length is found before anybody waits for so many bytes.
-  if (in.size() < head) return missing(length - in.size());
-  if (const error* wrong = judge_head<Body>(from, cluster, self)) return *wrong;
-  if (in.size() < length) return missing(length - in.size());
-  Body body;
-  if (!read_fields(from + frame_header_bytes, body)) return wrong_truth;
+  if (in.size() < head) return incomplete_frame;
+  if (const auto good = judge_head<Body>(from, cluster, self); !good) return good;
+  if (in.size() < length) return incomplete_frame;
+  bytes = length;
   const payload tail{from + head, length - head};
   const bool covered = Covered == checksums::all && !tail.empty();
   const std::uint32_t tail_check = covered ? crc32c(tail.data(), tail.size()) : 0;
-  if (tail_check != load_le<std::uint32_t>(from + 12)) return damaged_tail;
-  if constexpr (has_tail<Body>) {
-    if (auto read = read_tail(body, load_le<std::uint64_t>(from + head - 8), tail); !read) return read.error();
+  if (tail_check != load_le<std::uint32_t>(from + 12)) {
+    return {errc::checksum, "the entries or the data of a frame are damaged"};
   }
-  return result<decoded>{std::in_place, node_id{load_le<std::uint64_t>(from + 24)},
-                         self,          term_t{load_le<std::uint64_t>(from + 40)},
-                         body,          length};
+  if (!read_fields(from + frame_header_bytes, body)) return {errc::malformed, "a truth that is neither 0 nor 1"};
+  if constexpr (has_tail<Body>) return read_tail(body, load_le<std::uint64_t>(from + head - 8), tail);
+  return {};
 }
 
-/// read_frame for a kind that is known at run time.
-template <checksums Covered, std::size_t Kind = 0>
-constexpr result<decoded> read_kind(std::uint8_t kind, payload in, cluster_id cluster, node_id self,
-                                    std::size_t limit) noexcept {
+/// Who sent the frame at `from` to whom. Precondition: its head was judged.
+constexpr envelope read_envelope(const std::byte* from) noexcept {
+  return {node_id{load_le<std::uint64_t>(from + 24)}, node_id{load_le<std::uint64_t>(from + 32)},
+          term_t{load_le<std::uint64_t>(from + 40)}};
+}
+
+/// Why there is no message.
+constexpr error unread(const verdict& why, std::size_t missing) noexcept {
+  error e = why.error();
+  if (e.code == errc::incomplete) e.detail = missing;
+  return e;
+}
+
+/// Calls read(std::type_identity<Body>) for the kind that the frame says.
+template <class Result, std::size_t Kind = 0, class Read>
+constexpr Result read_kind(std::uint8_t kind, Read&& read) noexcept {
   if constexpr (Kind == body_kinds) {
-    return unknown_kind;
+    return malformed_frame("a frame of an unknown kind");
   } else {
-    if (kind == Kind) return read_frame<Covered, body_kind<Kind>>(in, cluster, self, limit);
-    return read_kind<Covered, Kind + 1>(kind, in, cluster, self, limit);
+    if (kind == Kind) return read(std::type_identity<body_kind<Kind>>{});
+    return read_kind<Result, Kind + 1>(kind, read);
   }
+}
+
+/// The same for any frame; the two kinds of the steady state are asked for first.
+template <class Result, class Read>
+constexpr Result read_any(payload in, Read&& read) noexcept {
+  if (in.size() < frame_header_bytes) return unread(incomplete_frame, frame_header_bytes - in.size());
+  if (in[8] != std::byte{frame_version}) return error{errc::unsupported_version, {}, 0, "a frame of another version"};
+  const auto kind = std::to_integer<std::uint8_t>(in[9]);
+  if (kind == kind_of<append_entries>()) return read(std::type_identity<append_entries>{});
+  if (kind == kind_of<append_entries_reply>()) return read(std::type_identity<append_entries_reply>{});
+  return read_kind<Result>(kind, read);
 }
 
 }  // namespace detail
 
 /// The message in the frame at the beginning of `in`, for node `self` of `cluster`, and how many bytes the frame took.
 /// Safe on any bytes at any alignment; copies nothing and, but for entries that carry a configuration (entries::parse
-/// decodes those), allocates nothing. O(bytes of the frame).
+/// decodes those), allocates nothing. O(bytes of the frame). Use the message where the result holds it: a copy of it
+/// costs about as much as decoding it did.
 ///
 /// Refuses with
 /// - incomplete: at least `error.detail` more bytes are needed. Nothing is wrong so far, but only a header whose check
@@ -471,16 +478,32 @@ constexpr result<decoded> read_kind(std::uint8_t kind, payload in, cluster_id cl
 template <checksums Covered = checksums::all>
 [[nodiscard]] constexpr result<decoded> decode(std::span<const std::byte> in, cluster_id cluster, node_id self,
                                                std::size_t limit = default_frame_limit) noexcept {
-  if (in.size() < frame_header_bytes) return detail::missing(frame_header_bytes - in.size());
-  if (in[8] != std::byte{frame_version}) return detail::other_version;
-  const auto kind = std::to_integer<std::uint8_t>(in[9]);
-  if (kind == detail::kind_of<append_entries>()) {
-    return detail::read_frame<Covered, append_entries>(in, cluster, self, limit);
-  }
-  if (kind == detail::kind_of<append_entries_reply>()) {
-    return detail::read_frame<Covered, append_entries_reply>(in, cluster, self, limit);
-  }
-  return detail::read_kind<Covered>(kind, in, cluster, self, limit);
+  return detail::read_any<result<decoded>>(in, [&]<class Body>(std::type_identity<Body>) -> result<decoded> {
+    result<decoded> out{std::in_place, std::type_identity<Body>{}};
+    Body& body = std::get<Body>(out->message.body);
+    const auto read = detail::read_frame<Covered>(in, cluster, self, limit, out->bytes, body);
+    if (!read) return detail::unread(read, out->bytes);
+    const envelope m = detail::read_envelope(in.data());
+    out->message.from = m.from;
+    out->message.to = m.to;
+    out->message.term = m.term;
+    return out;
+  });
+}
+
+/// `decode` without building a message: hands its envelope and body over as take(const envelope&, const Body&), and
+/// answers how many bytes the frame took. `node::step` takes them as they come.
+template <checksums Covered = checksums::all, class Take>
+[[nodiscard]] constexpr result<std::size_t> decode_to(std::span<const std::byte> in, cluster_id cluster, node_id self,
+                                                      Take&& take, std::size_t limit = default_frame_limit) {
+  return detail::read_any<result<std::size_t>>(in, [&]<class Body>(std::type_identity<Body>) -> result<std::size_t> {
+    Body body{};
+    std::size_t bytes = 0;
+    const auto read = detail::read_frame<Covered>(in, cluster, self, limit, bytes, body);
+    if (!read) return detail::unread(read, bytes);
+    take(detail::read_envelope(in.data()), body);
+    return bytes;
+  });
 }
 
 }  // namespace raft

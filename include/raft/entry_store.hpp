@@ -156,9 +156,7 @@ class segment {
     const std::uint32_t* end = offsets_ + (std::min(to, last()) - first_) + 1;
     std::uint32_t end_offset = end == offsets_ + count_ ? used_ : *end;
     if (end_offset - *begin > max_bytes) {
-      // The last start within the limit is where the last entry that fits ends.
-      const std::uint32_t* const over = std::upper_bound(begin + 1, end, std::uint64_t{*begin} + max_bytes);
-      const std::uint32_t* const fitting = std::max(over - 1, begin + 1);
+      const std::uint32_t* const fitting = end_within(begin, end, max_bytes);
       if (fitting != end) end_offset = *fitting;
       end = fitting;
     }
@@ -175,6 +173,14 @@ class segment {
   }
 
  private:
+  /// Of the entries that begin in [begin, end), where those that fit in max_bytes end, but one at least: the last start
+  /// within the limit is where the last entry that fits ends.
+  [[gnu::noinline]] static constexpr const std::uint32_t* end_within(const std::uint32_t* begin,
+                                                                     const std::uint32_t* end,
+                                                                     std::uint32_t max_bytes) noexcept {
+    return std::max(std::upper_bound(begin + 1, end, std::uint64_t{*begin} + max_bytes) - 1, begin + 1);
+  }
+
   constexpr void swap(segment& other) noexcept {
     std::swap(bytes_, other.bytes_);
     std::swap(offsets_, other.offsets_);
@@ -359,7 +365,9 @@ class entry_store {
 
  private:
   [[nodiscard]] constexpr const segment& segment_of(index_t i) const noexcept {
-    if (segments_.back().first() <= i) return segments_.back();
+    return segments_.back().first() <= i ? segments_.back() : earlier_segment_of(i);
+  }
+  [[gnu::noinline]] constexpr const segment& earlier_segment_of(index_t i) const noexcept {
     const auto begin = segments_.begin() + static_cast<std::ptrdiff_t>(head_);
     return *(std::upper_bound(begin, segments_.end(), i, [](index_t x, const segment& s) { return x < s.first(); }) -
              1);

@@ -108,25 +108,33 @@ constexpr decltype(auto) visit_body(const message_body& body, F&& f) {
   static_assert(std::variant_size_v<message_body> == 8, "a new kind needs its case here");
   switch (body.index()) {
     case 0:
-      return f(*std::get_if<0>(&body));
+      return f(std::get<0>(body));
     case 1:
-      return f(*std::get_if<1>(&body));
+      return f(std::get<1>(body));
     case 2:
-      return f(*std::get_if<2>(&body));
+      return f(std::get<2>(body));
     case 3:
-      return f(*std::get_if<3>(&body));
+      return f(std::get<3>(body));
     case 4:
-      return f(*std::get_if<4>(&body));
+      return f(std::get<4>(body));
     case 5:
-      return f(*std::get_if<5>(&body));
+      return f(std::get<5>(body));
     case 6:
-      return f(*std::get_if<6>(&body));
+      return f(std::get<6>(body));
     default:
-      return f(*std::get_if<7>(&body));
+      return f(std::get<7>(body));
   }
 }
 
-/// A body, and who says it to whom in which term.
+/// Who says something to whom in which term.
+struct envelope {
+  node_id from{};
+  node_id to{};
+  term_t term{};
+  friend constexpr bool operator==(const envelope&, const envelope&) = default;
+};
+
+/// A body in its envelope.
 struct message {
   node_id from{};
   node_id to{};
@@ -134,5 +142,7 @@ struct message {
   message_body body{};
   friend constexpr bool operator==(const message&, const message&) = default;
 };
+
+[[nodiscard]] constexpr envelope envelope_of(const message& m) noexcept { return {m.from, m.to, m.term}; }
 
 }  // namespace raft

@@ -122,6 +122,10 @@ class node {
   /// server would have sent here is refused and changes nothing; one that is merely late is ignored without an error.
   constexpr result<void> step(const message& m);
 
+  /// The same for a message that is not in one piece, as `decode_to` of codec.hpp hands it over: it saves building one.
+  template <class Body>
+  constexpr result<void> step(const envelope& m, const Body& body);
+
   /// Takes in that writes of a Log that is not durable on return are durable now.
   constexpr result<void> step(const persisted& p);
 
@@ -210,7 +214,7 @@ class node {
 
   template <class Body>
   struct row {
-    using handler = result<void> (node::*)(const message&, const Body&);
+    using handler = detail::verdict (node::*)(const envelope&, const Body&);
     constexpr row(handler as_follower, handler as_pre_candidate, handler as_candidate, handler as_leader)
         : role{as_follower, as_pre_candidate, as_candidate, as_leader} {}
     handler role[std::variant_size_v<role_variant>];
@@ -250,30 +254,32 @@ class node {
                  Clock&& clock, StateMachine&& machine, Observer&& observer);
   constexpr result<void> start();
   [[nodiscard]] constexpr result<void> check_stored_state() const;
-  [[nodiscard]] constexpr result<void> check_envelope(const message& m) const;
+  constexpr result<void> refuse(node_id from, const error& why);
   template <class Body>
-  [[nodiscard]] constexpr result<void> check_body(const message& m, const Body& body) const;
-  [[nodiscard]] constexpr result<void> check_body(const message& m, const append_entries& request) const;
-  [[nodiscard]] constexpr result<void> check_body(const message& m, const install_snapshot& chunk) const;
-  [[nodiscard]] constexpr bool second_leader(const message& m) const;
+  [[nodiscard]] constexpr detail::verdict check_envelope(const envelope& m) const;
   template <class Body>
-  constexpr result<void> take_in(const message& m, const Body& body);
+  [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const Body& body) const;
+  [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const append_entries& request) const;
+  [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const install_snapshot& chunk) const;
+  [[nodiscard]] constexpr bool second_leader(const envelope& m) const;
   template <class Body>
-  constexpr bool term_rule(const message& m, const Body& body);
+  constexpr detail::verdict take_in(const envelope& m, const Body& body);
   template <class Body>
-  constexpr void answer_lower_term(const message& m, const Body& body);
+  constexpr bool term_rule(const envelope& m, const Body& body);
   template <class Body>
-  constexpr result<void> ignore(const message& m, const Body& body);
+  constexpr void answer_lower_term(const envelope& m, const Body& body);
   template <class Body>
-  constexpr result<void> refuse_second_leader(const message& m, const Body& body);
+  constexpr detail::verdict ignore(const envelope& m, const Body& body);
+  template <class Body>
+  constexpr detail::verdict refuse_second_leader(const envelope& m, const Body& body);
   [[nodiscard]] constexpr error not_leader() const noexcept;
 
   // ---------------------------------------------------------------------------------------------- §5.2 [impl/election.hpp]
 
-  constexpr result<void> on_request_pre_vote(const message& m, const request_pre_vote& request);
-  constexpr result<void> on_pre_vote_reply(const message& m, const request_pre_vote_reply& reply);
-  constexpr result<void> on_request_vote(const message& m, const request_vote& request);
-  constexpr result<void> on_vote_reply(const message& m, const request_vote_reply& reply);
+  constexpr detail::verdict on_request_pre_vote(const envelope& m, const request_pre_vote& request);
+  constexpr detail::verdict on_pre_vote_reply(const envelope& m, const request_pre_vote_reply& reply);
+  constexpr detail::verdict on_request_vote(const envelope& m, const request_vote& request);
+  constexpr detail::verdict on_vote_reply(const envelope& m, const request_vote_reply& reply);
   constexpr void campaign_if_allowed();
   constexpr void start_pre_vote();
   constexpr void start_election();
@@ -289,7 +295,7 @@ class node {
 
   // ------------------------------------------------------------------------- §5.3, the leader's side [impl/replication.hpp]
 
-  constexpr result<void> on_append_entries_reply(const message& m, const append_entries_reply& reply);
+  constexpr detail::verdict on_append_entries_reply(const envelope& m, const append_entries_reply& reply);
   constexpr void on_append_success(leader_role& lead, peer& p, index_t match);
   constexpr void on_append_refusal(peer& p, const append_entries_reply& reply);
   constexpr void suspect_lost_log(peer& p, const append_entries_reply& reply);
@@ -306,7 +312,7 @@ class node {
 
   // ------------------------------------------------------------------------- §5.3, the follower's side [impl/following.hpp]
 
-  constexpr result<void> on_append_entries(const message& m, const append_entries& request);
+  constexpr detail::verdict on_append_entries(const envelope& m, const append_entries& request);
   [[nodiscard]] constexpr bool contradicts_committed(const append_entries& request) const;
   constexpr void follow(node_id leader);
   constexpr void refuse_append(node_id leader, const append_entries& request);
@@ -352,8 +358,8 @@ class node {
 
   // ---------------------------------------------------------------------------------------------- §7 [impl/snapshot.hpp]
 
-  constexpr result<void> on_install_snapshot(const message& m, const install_snapshot& chunk);
-  constexpr result<void> on_install_snapshot_reply(const message& m, const install_snapshot_reply& reply);
+  constexpr detail::verdict on_install_snapshot(const envelope& m, const install_snapshot& chunk);
+  constexpr detail::verdict on_install_snapshot_reply(const envelope& m, const install_snapshot_reply& reply);
   [[nodiscard]] constexpr result<void> check_take_snapshot() const;
   constexpr bool write_chunk();
   constexpr bool install();

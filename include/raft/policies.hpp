@@ -28,6 +28,8 @@ namespace raft {
 // 1. `send(const message&)` hands a message to the network, or to a buffer on its way there, and returns at once. It
 //    may drop, delay, reorder or double it; the protocol tolerates all of that. The views inside the message are valid
 //    during the call only: encode them (`codec.hpp`) or copy them.
+// 2. Optional, and only faster: `send(const envelope&, const Body&)`, a template for any body of a message, is called
+//    instead where there is one, so that no message has to be built to be taken apart again.
 
 /// `t.send(m)` takes a `const raft::message&`.
 template <class T>
@@ -35,6 +37,10 @@ concept sends_messages = requires(T& t, const message& m) { t.send(m); };
 
 template <class T>
 concept transport_policy = sends_messages<T>;
+
+/// The optional point 2.
+template <class T>
+concept sends_bodies = requires(T& t, const envelope& m, const append_entries& body) { t.send(m, body); };
 
 // ---------------------------------------------------------------------------------------------------- Log
 //

@@ -24,7 +24,7 @@ class window {
   /// Takes in what ends at `last`. Amortised O(1). Precondition: last is above every index held.
   constexpr void push(index_t last, std::uint64_t bytes) {
     RAFT_ASSERT(empty() || at(count_ - 1).last < last, "a window takes indexes in rising order");
-    if (count_ == ring_.size()) grow();
+    if (count_ == mask_ + 1) grow();
     at(count_) = {last, bytes};
     ++count_;
     bytes_ += bytes;
@@ -34,7 +34,7 @@ class window {
   constexpr void release_to(index_t index) noexcept {
     while (count_ != 0 && at(0).last <= index) {
       bytes_ -= at(0).bytes;
-      head_ = (head_ + 1) & (ring_.size() - 1);
+      head_ = (head_ + 1) & mask_;
       --count_;
     }
   }
@@ -51,16 +51,18 @@ class window {
     std::uint64_t bytes = 0;
   };
 
-  constexpr item& at(std::size_t i) noexcept { return ring_[(head_ + i) & (ring_.size() - 1)]; }
+  constexpr item& at(std::size_t i) noexcept { return ring_[(head_ + i) & mask_]; }
 
-  constexpr void grow() {
+  [[gnu::noinline]] constexpr void grow() {
     std::vector<item> larger(ring_.empty() ? 4 : 2 * ring_.size(), item{});
     for (std::size_t i = 0; i < count_; ++i) larger[i] = at(i);
     ring_.swap(larger);
+    mask_ = ring_.size() - 1;
     head_ = 0;
   }
 
   std::vector<item> ring_{};
+  std::size_t mask_ = ~std::size_t{0};  ///< The size of the ring, zero or a power of two, less one.
   std::size_t head_ = 0;
   std::size_t count_ = 0;
   std::uint64_t bytes_ = 0;

@@ -106,7 +106,7 @@ constexpr bool RAFT_NODE::hears_leader_other_than(node_id asker) const {
 
 /// The answer would be yes to a real request in the next term. It promises nothing and stores nothing.
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::on_request_pre_vote(const message& m, const request_pre_vote& request) {
+constexpr detail::verdict RAFT_NODE::on_request_pre_vote(const envelope& m, const request_pre_vote& request) {
   const bool granted = m.term >= term() && up_to_date(request.last_log_index, request.last_log_term) &&
                        !std::holds_alternative<leader_role>(role_) && !hears_leader_other_than(m.from);
   queue(m.from, request_pre_vote_reply{m.term, granted}, speaks_for::term_and_vote);
@@ -114,7 +114,7 @@ constexpr result<void> RAFT_NODE::on_request_pre_vote(const message& m, const re
 }
 
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::on_pre_vote_reply(const message& m, const request_pre_vote_reply& reply) {
+constexpr detail::verdict RAFT_NODE::on_pre_vote_reply(const envelope& m, const request_pre_vote_reply& reply) {
   auto& self = std::get<pre_candidate>(role_);
   if (reply.asked != term()) {
     tell(events::message_ignored{m.from, ignored_reason::stale_answer});
@@ -127,7 +127,7 @@ constexpr result<void> RAFT_NODE::on_pre_vote_reply(const message& m, const requ
 
 /// [Fig. 2, RequestVote receiver]: one vote a term, for a log that is up to date; given only when it is durable.
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::on_request_vote(const message& m, const request_vote& request) {
+constexpr detail::verdict RAFT_NODE::on_request_vote(const envelope& m, const request_vote& request) {
   const bool free = hard_.voted_for == nobody && leader() == nobody;
   const bool granted =
       (free || hard_.voted_for == m.from) && up_to_date(request.last_log_index, request.last_log_term);
@@ -144,7 +144,7 @@ constexpr result<void> RAFT_NODE::on_request_vote(const message& m, const reques
 }
 
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::on_vote_reply(const message& m, const request_vote_reply& reply) {
+constexpr detail::verdict RAFT_NODE::on_vote_reply(const envelope& m, const request_vote_reply& reply) {
   auto& self = std::get<candidate>(role_);
   self.votes.take(m.from, reply.granted);
   if (outcome(self.votes) == vote_result::won) become_leader();

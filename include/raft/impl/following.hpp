@@ -22,7 +22,7 @@ constexpr void RAFT_NODE::follow(node_id leader) {
 
 /// What no correct leader sends; O(1) unless the request reaches below the commit index.
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::check_body(const message& m, const append_entries& request) const {
+constexpr detail::verdict RAFT_NODE::check_body(const envelope& m, const append_entries& request) const {
   if (m.term < term()) return {};
   const auto& batch = request.entries;
   if (second_leader(m)) return {errc::impossible, "a second leader of this term"};
@@ -55,7 +55,7 @@ constexpr bool RAFT_NODE::contradicts_committed(const append_entries& request) c
 
 /// [Fig. 2, AppendEntries receiver 2 to 5]
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::on_append_entries(const message& m, const append_entries& request) {
+constexpr detail::verdict RAFT_NODE::on_append_entries(const envelope& m, const append_entries& request) {
   const raft::entries& batch = request.entries;
   const index_t prev = request.prev_log_index;
   const index_t end = prev + batch.count();

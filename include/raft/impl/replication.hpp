@@ -35,7 +35,7 @@ constexpr typename RAFT_NODE::peer* RAFT_NODE::find_peer(node_id id) {
 }
 
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::on_append_entries_reply(const message& m, const append_entries_reply& reply) {
+constexpr detail::verdict RAFT_NODE::on_append_entries_reply(const envelope& m, const append_entries_reply& reply) {
   peer* p = find_peer(m.from);
   if (p == nullptr) {
     tell(events::message_ignored{m.from, ignored_reason::not_a_member});

@@ -135,7 +135,11 @@ constexpr void RAFT_NODE::queue(node_id to, const Body& body, speaks_for what) {
 RAFT_NODE_TEMPLATE
 template <class Body>
 constexpr void RAFT_NODE::send_now(node_id to, const Body& body) {
-  transport_.send(message{id_, to, term(), message_body{std::in_place_type<Body>, body}});
+  if constexpr (sends_bodies<Transport>) {
+    transport_.send(envelope{id_, to, term()}, body);
+  } else {
+    transport_.send(message{id_, to, term(), message_body{std::in_place_type<Body>, body}});
+  }
 }
 
 /// The writes of this input have their marks now: so do the messages that speak for them.

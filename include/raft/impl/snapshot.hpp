@@ -73,7 +73,7 @@ constexpr void RAFT_NODE::send_chunk(leader_role& lead, peer& p) {
 }
 
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::on_install_snapshot_reply(const message& m, const install_snapshot_reply& reply) {
+constexpr detail::verdict RAFT_NODE::on_install_snapshot_reply(const envelope& m, const install_snapshot_reply& reply) {
   peer* p = find_peer(m.from);
   if (p == nullptr) {
     tell(events::message_ignored{m.from, ignored_reason::not_a_member});
@@ -99,7 +99,7 @@ constexpr result<void> RAFT_NODE::on_install_snapshot_reply(const message& m, co
 
 /// What no correct leader sends, found in O(1) (and the size of a configuration).
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::check_body(const message& m, const install_snapshot& chunk) const {
+constexpr detail::verdict RAFT_NODE::check_body(const envelope& m, const install_snapshot& chunk) const {
   if (m.term < term()) return {};
   if (second_leader(m)) return {errc::impossible, "a second leader of this term"};
   if (chunk.last_included_index == index_t{} || chunk.last_included_index.value > detail::number_limit ||
@@ -115,7 +115,7 @@ constexpr result<void> RAFT_NODE::check_body(const message& m, const install_sna
 }
 
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::on_install_snapshot(const message& m, const install_snapshot& chunk) {
+constexpr detail::verdict RAFT_NODE::on_install_snapshot(const envelope& m, const install_snapshot& chunk) {
   follow(m.from);
   const index_t index = chunk.last_included_index;
   const bool held = index <= commit_index_ ||

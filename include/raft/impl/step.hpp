@@ -90,19 +90,27 @@ constexpr void RAFT_NODE::tick() {
 
 RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::step(const message& m) {
+  return visit_body(m.body, [&](const auto& body) { return step(envelope_of(m), body); });
+}
+
+RAFT_NODE_TEMPLATE
+template <class Body>
+constexpr result<void> RAFT_NODE::step(const envelope& m, const Body& body) {
   const detail::entered guard{inside_};
-  if (auto possible = check_envelope(m); !possible) {
-    tell(events::message_refused{m.from, possible.error()});
-    return possible;
-  }
+  if (failed_) return refuse(m.from, failure_);
+  if (const auto possible = check_envelope<Body>(m); !possible) return refuse(m.from, possible.error());
   now_ = clock_.now();
-  auto taken = visit_body(m.body, [&](const auto& body) { return take_in(m, body); });
-  if (!taken) {
-    tell(events::message_refused{m.from, taken.error()});
-    return taken;
-  }
+  const auto taken = take_in(m, body);
+  if (!taken) return refuse(m.from, taken.error());
   settle();
-  return taken;
+  return {};
+}
+
+/// Nothing changed, so there is nothing to settle.
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::refuse(node_id from, const error& why) {
+  tell(events::message_refused{from, why});
+  return why;
 }
 
 RAFT_NODE_TEMPLATE
@@ -129,17 +137,14 @@ constexpr result<void> RAFT_NODE::step(const applied& a) {
 }
 
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::check_envelope(const message& m) const {
-  if (failed_) return failure_;
+template <class Body>
+constexpr detail::verdict RAFT_NODE::check_envelope(const envelope& m) const {
   if (m.to != id_) return {errc::misaddressed, "the message is for another node"};
   if (m.from == id_ || m.from == nobody) return {errc::misaddressed, "the message names this node, or nobody, as sender"};
   if (m.term.value == 0 || m.term.value > detail::number_limit) {
     // Before the first election servers are at term 0, and speak of nothing but pre-votes.
-    const bool about_votes = std::holds_alternative<request_pre_vote>(m.body) ||
-                             std::holds_alternative<request_pre_vote_reply>(m.body);
-    if (m.term.value != 0 || !about_votes) {
-      return {errc::impossible, "the message's term is out of range"};
-    }
+    constexpr bool about_votes = std::same_as<Body, request_pre_vote> || std::same_as<Body, request_pre_vote_reply>;
+    if (m.term.value != 0 || !about_votes) return {errc::impossible, "the message's term is out of range"};
   }
   return {};
 }
@@ -147,20 +152,20 @@ constexpr result<void> RAFT_NODE::check_envelope(const message& m) const {
 /// The kinds that carry nothing that could be impossible.
 RAFT_NODE_TEMPLATE
 template <class Body>
-constexpr result<void> RAFT_NODE::check_body(const message&, const Body&) const {
+constexpr detail::verdict RAFT_NODE::check_body(const envelope&, const Body&) const {
   return {};
 }
 
 /// [paper §5.2, election safety]: a term has one leader. (A leader itself refuses by the table.)
 RAFT_NODE_TEMPLATE
-constexpr bool RAFT_NODE::second_leader(const message& m) const {
+constexpr bool RAFT_NODE::second_leader(const envelope& m) const {
   const auto* f = std::get_if<follower>(&role_);
   return f != nullptr && m.term == term() && f->leader != nobody && f->leader != m.from;
 }
 
 RAFT_NODE_TEMPLATE
 template <class Body>
-constexpr result<void> RAFT_NODE::take_in(const message& m, const Body& body) {
+constexpr detail::verdict RAFT_NODE::take_in(const envelope& m, const Body& body) {
   if (auto possible = check_body(m, body); !possible) return possible;
   if (!term_rule(m, body)) return {};
   constexpr row<Body> by = handlers(Body{});
@@ -182,7 +187,7 @@ constexpr result<void> RAFT_NODE::take_in(const message& m, const Body& body) {
 /// Pre-votes are the exception, since they speak of a term that nobody is in yet [thesis 9.6].
 RAFT_NODE_TEMPLATE
 template <class Body>
-constexpr bool RAFT_NODE::term_rule(const message& m, const Body& body) {
+constexpr bool RAFT_NODE::term_rule(const envelope& m, const Body& body) {
   if constexpr (std::same_as<Body, request_pre_vote>) return true;
   if (m.term == term()) return true;
   if (m.term > term()) {
@@ -207,7 +212,7 @@ constexpr bool RAFT_NODE::term_rule(const message& m, const Body& body) {
 /// term by then, could take the answer for a confirmation of that leadership.
 RAFT_NODE_TEMPLATE
 template <class Body>
-constexpr void RAFT_NODE::answer_lower_term(const message& m, const Body& body) {
+constexpr void RAFT_NODE::answer_lower_term(const envelope& m, const Body& body) {
   if constexpr (std::same_as<Body, request_vote>) {
     queue(m.from, request_vote_reply{false}, speaks_for::term_and_vote);
   } else if constexpr (std::same_as<Body, append_entries>) {
@@ -223,7 +228,7 @@ constexpr void RAFT_NODE::answer_lower_term(const message& m, const Body& body) 
 
 RAFT_NODE_TEMPLATE
 template <class Body>
-constexpr result<void> RAFT_NODE::ignore(const message& m, const Body&) {
+constexpr detail::verdict RAFT_NODE::ignore(const envelope& m, const Body&) {
   tell(events::message_ignored{m.from, ignored_reason::wrong_role});
   return {};
 }
@@ -231,7 +236,7 @@ constexpr result<void> RAFT_NODE::ignore(const message& m, const Body&) {
 /// [paper §5.2, election safety]: a term has at most one leader, and it is this node.
 RAFT_NODE_TEMPLATE
 template <class Body>
-constexpr result<void> RAFT_NODE::refuse_second_leader(const message&, const Body&) {
+constexpr detail::verdict RAFT_NODE::refuse_second_leader(const envelope&, const Body&) {
   return {errc::impossible, "a message of a second leader of this node's own term"};
 }
 
