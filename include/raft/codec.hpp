@@ -443,7 +443,7 @@ constexpr error unread(const verdict& why, std::size_t missing) noexcept {
 template <class Result, std::size_t Kind = 0, class Read>
 constexpr Result read_kind(std::uint8_t kind, Read&& read) noexcept {
   if constexpr (Kind == body_kinds) {
-    return malformed_frame("a frame of an unknown kind");
+    return error{errc::malformed, {}, 0, "a frame of an unknown kind"};
   } else {
     if (kind == Kind) return read(std::type_identity<body_kind<Kind>>{});
     return read_kind<Result, Kind + 1>(kind, read);
