@@ -17,6 +17,8 @@ std::ostream& ids(std::ostream& out, const std::vector<node_id>& list) {
   return out << '}';
 }
 
+}  // namespace
+
 std::ostream& operator<<(std::ostream& out, const request_pre_vote& b) {
   return out << "request_pre_vote last " << b.last_log_index << ':' << b.last_log_term;
 }
@@ -46,8 +48,6 @@ std::ostream& operator<<(std::ostream& out, const install_snapshot_reply& b) {
   return out << "install_snapshot_reply " << b.last_included_index << " id " << b.id << " offset " << b.offset
              << (b.installed ? " installed" : "") << " round " << b.round;
 }
-
-}  // namespace
 
 std::ostream& operator<<(std::ostream& out, term_t t) { return out << t.value; }
 std::ostream& operator<<(std::ostream& out, index_t i) { return out << i.value; }

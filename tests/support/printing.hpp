@@ -34,6 +34,14 @@ std::ostream& operator<<(std::ostream& out, const configuration& c);
 std::ostream& operator<<(std::ostream& out, const hard_state& h);
 std::ostream& operator<<(std::ostream& out, const snapshot_meta& m);
 std::ostream& operator<<(std::ostream& out, const entries& batch);
+std::ostream& operator<<(std::ostream& out, const request_pre_vote& b);
+std::ostream& operator<<(std::ostream& out, const request_pre_vote_reply& b);
+std::ostream& operator<<(std::ostream& out, const request_vote& b);
+std::ostream& operator<<(std::ostream& out, const request_vote_reply& b);
+std::ostream& operator<<(std::ostream& out, const append_entries& b);
+std::ostream& operator<<(std::ostream& out, const append_entries_reply& b);
+std::ostream& operator<<(std::ostream& out, const install_snapshot& b);
+std::ostream& operator<<(std::ostream& out, const install_snapshot_reply& b);
 std::ostream& operator<<(std::ostream& out, const message& m);
 std::ostream& operator<<(std::ostream& out, const status<std::int64_t>& s);
 
