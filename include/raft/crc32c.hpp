@@ -235,15 +235,21 @@ inline bool crc32c_has_avx512() noexcept {
   return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("vpclmulqdq") != 0;
 }
 
+/// Kept out of line, because it would crowd the registers of whoever asks for a checksum.
+[[gnu::cold, gnu::noinline]] inline std::uint32_t crc32c_without_sse42(const std::byte* data, std::size_t size,
+                                                                       std::uint32_t seed) noexcept {
+  return crc32c_portable(data, size, seed);
+}
+
 inline std::uint32_t crc32c_best(const std::byte* data, std::size_t size, std::uint32_t seed) noexcept {
-  if (!crc32c_has_sse42()) return crc32c_portable(data, size, seed);
+  if (!crc32c_has_sse42()) return crc32c_without_sse42(data, size, seed);
   if (size < 128) return ~crc32c_sse42_small(data, size, ~seed);
   return crc32c_has_avx512() ? crc32c_avx512(data, size, seed) : crc32c_sse42(data, size, seed);
 }
 
 template <std::size_t Size>
 inline std::uint32_t crc32c_best_fixed(const std::byte* data) noexcept {
-  if (!crc32c_has_sse42()) return crc32c_portable(data, Size);
+  if (!crc32c_has_sse42()) return crc32c_without_sse42(data, Size, 0);
   return crc32c_sse42_words(data, std::make_index_sequence<Size / 8>{});
 }
 
