@@ -1,0 +1,733 @@
+// What a file_log promises as a Log, without faults: the contract, group commit, handed-out syncs, snapshots, segments
+// that come and go, real files. Faults and crashes have files of their own.
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <raft/file_log.hpp>
+#include <support/faulty_disk.hpp>
+#include <support/log_model.hpp>
+
+namespace {
+std::atomic<std::uint64_t> allocations{0};
+}  // namespace
+
+[[gnu::noinline]] void* operator new(std::size_t n) {
+  ++allocations;
+  void* const p = std::malloc(n == 0 ? 1 : n);
+  if (p == nullptr) std::abort();
+  return p;
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+namespace {
+
+using raft::errc;
+using raft::index_t;
+using raft::mark_t;
+using raft::node_id;
+using raft::term_t;
+using test::bytes_of;
+using test::describe;
+using test::three_voters;
+
+using deferred_log = raft::file_log<test::disk_files>;
+using immediate_log = raft::durable_file_log<test::disk_files>;
+
+static_assert(raft::log_policy<deferred_log>);
+static_assert(raft::log_policy<immediate_log>);
+static_assert(!deferred_log::durable_on_return);
+static_assert(immediate_log::durable_on_return);
+
+raft::file_log_options small() {
+  raft::file_log_options o;
+  o.segment_bytes = 8192;
+  o.fill_bytes = 4096;
+  return o;
+}
+
+template <class Log = deferred_log>
+Log open(test::disk& d, const raft::file_log_options& o = small()) {
+  raft::file_log_failure why;
+  auto log = Log::open("dir", three_voters(), o, &why, test::disk_files{&d});
+  INFO(why.text());
+  REQUIRE(log.has_value());
+  return std::move(*log);
+}
+
+/// Closes the log, lets the power fail with nothing kept that was not synced, and opens it again.
+void crash_and_reopen(deferred_log& log, test::disk& d, const raft::file_log_options& o = small()) {
+  {
+    const deferred_log closed = std::move(log);
+  }
+  d.crash({});
+  log = open(d, o);
+}
+
+template <class Log>
+mark_t propose(Log& log, std::uint64_t term, const std::string& text) {
+  const raft::payload p = bytes_of(text);
+  const auto mark = log.append(term_t{term}, raft::entry_kind::command, std::span{&p, 1});
+  REQUIRE(mark.has_value());
+  return *mark;
+}
+
+template <class Log>
+void snapshot_at(Log& log, std::uint64_t index, std::uint64_t term, const std::string& image) {
+  raft::snapshot_meta meta;
+  meta.index = index_t{index};
+  meta.term = term_t{term};
+  meta.configuration = three_voters();
+  REQUIRE(log.begin_snapshot(meta));
+  REQUIRE(log.write_snapshot(bytes_of(image)));
+  REQUIRE(log.finish_snapshot());
+}
+
+template <class Log>
+std::string image_of(Log& log, std::uint32_t max) {
+  std::string out;
+  while (out.size() < log.snapshot().size) {
+    const auto piece = log.read_snapshot(out.size(), max);
+    REQUIRE(piece.has_value());
+    REQUIRE(!piece->empty());
+    REQUIRE(piece->size() <= max);
+    out.append(reinterpret_cast<const char*>(piece->data()), piece->size());
+  }
+  return out;
+}
+
+std::string pattern(std::size_t n) {
+  std::string s(n, ' ');
+  test::random r{n};
+  for (char& c : s) c = static_cast<char>(r.next());
+  return s;
+}
+
+std::size_t files_named(const test::disk& d, const std::string& prefix) {
+  std::size_t n = 0;
+  for (const auto& name : d.names) n += name.first.rfind(prefix, 0) == 0 ? 1 : 0;
+  return n;
+}
+
+/// A directory of the real file system, removed with what is in it.
+class directory {
+ public:
+  directory() {
+    const char* const base = std::getenv("TMPDIR");
+    path_ = std::string{base == nullptr || *base == '\0' ? "/tmp" : base} + "/raft-file-log-XXXXXX";
+    REQUIRE(::mkdtemp(path_.data()) != nullptr);
+  }
+  ~directory() {
+    const raft::posix_files files;
+    for (const std::string& sub : {path_ + "/log", path_}) {
+      if (const auto names = files.list(sub)) {
+        for (const std::string& name : *names) static_cast<void>(files.remove(sub + '/' + name));
+      }
+      ::rmdir(sub.c_str());
+    }
+  }
+  [[nodiscard]] std::string log() const { return path_ + "/log"; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace
+
+TEST_CASE("open: a new directory begins with the initial configuration, and keeps it") {
+  test::disk d;
+  {
+    auto log = open(d);
+    CHECK(log.first_index() == index_t{1});
+    CHECK(log.last_index() == index_t{});
+    CHECK(log.term_at(index_t{}) == term_t{});
+    CHECK(log.hard_state() == raft::hard_state{});
+    CHECK(log.snapshot().index == index_t{});
+    CHECK(log.snapshot().configuration == three_voters());
+    CHECK(!log.dirty());
+  }
+  CHECK(d.handles.empty());
+  auto again = deferred_log::open("dir", raft::voters_of({node_id{8}}), small(), nullptr, test::disk_files{&d});
+  REQUIRE(again.has_value());
+  CHECK(again->snapshot().configuration == three_voters());
+}
+
+TEST_CASE("open: refuses options and configurations that make no sense") {
+  test::disk d;
+  const auto attempt = [&d](auto change) {
+    raft::file_log_options o = small();
+    change(o);
+    return deferred_log::open("dir", three_voters(), o, nullptr, test::disk_files{&d});
+  };
+  CHECK(attempt([](auto& o) { o.segment_bytes = 4095; }).error().code == errc::invalid_options);
+  CHECK(attempt([](auto& o) { o.segment_bytes = 8193; }).error().code == errc::invalid_options);
+  CHECK(attempt([](auto& o) { o.fill_bytes = 4095; }).error().code == errc::invalid_options);
+  CHECK(attempt([](auto& o) { o.max_waiting_bytes = 4095; }).error().code == errc::invalid_options);
+  CHECK(attempt([](auto& o) { o.max_waiting_bytes = (std::uint64_t{2} << 30) + 1; }).error().code == errc::invalid_options);
+  CHECK(deferred_log::open("dir", {}, small(), nullptr, test::disk_files{&d}).error().code == errc::invalid_configuration);
+  CHECK(d.names.empty());
+}
+
+TEST_CASE("open: a directory that is open is busy, and free again afterwards") {
+  test::disk d;
+  auto log = std::optional{open(d)};
+  raft::file_log_failure why;
+  const auto second = deferred_log::open("dir", three_voters(), small(), &why, test::disk_files{&d});
+  REQUIRE(!second);
+  CHECK(second.error().code == errc::busy);
+  CHECK(why.file == "dir/lock");
+  log.reset();
+  CHECK(deferred_log::open("dir", three_voters(), small(), nullptr, test::disk_files{&d}).has_value());
+}
+
+TEST_CASE("sync: one write and one sync for all writes since the last one, and their marks") {
+  test::disk d;
+  raft::file_log_options o = small();
+  o.segment_bytes = o.fill_bytes = 1 << 20;  // the next segment is filled by the first sync
+  o.record_syncs = false;
+  auto log = open(d, o);
+  REQUIRE(log.store({term_t{1}, node_id{1}, {}}).has_value());
+  const auto begin = log.sync();
+  REQUIRE(begin.has_value());
+  CHECK(begin->first == begin->last);
+
+  const std::uint64_t writes = d.writes;
+  const std::uint64_t syncs = d.syncs;
+  const mark_t first = propose(log, 1, "a");
+  for (int i = 0; i < 9; ++i) propose(log, 1, std::string(300, 'b'));
+  const auto last = log.store({term_t{2}, {}, {}});
+  REQUIRE(last.has_value());
+  CHECK(first == mark_t{begin->last.value + 1});
+  CHECK(*last == mark_t{first.value + 10});
+  CHECK(d.writes == writes);
+  CHECK(log.dirty());
+  const auto done = log.sync();
+  REQUIRE(done.has_value());
+  CHECK(done->first == first);
+  CHECK(done->last == *last);
+  CHECK(d.writes == writes + 1);
+  CHECK(d.syncs == syncs + 1);
+  CHECK(!log.dirty());
+  const auto nothing = log.sync();
+  REQUIRE(nothing.has_value());
+  CHECK(nothing->empty());
+  CHECK(d.syncs == syncs + 1);
+}
+
+TEST_CASE("append: entries and states are readable at once, and survive only when they were synced") {
+  test::disk d;
+  std::string synced;
+  {
+    auto log = open(d);
+    propose(log, 1, "one");
+    propose(log, 2, "two");
+    REQUIRE(log.store({term_t{2}, node_id{3}, index_t{1}}).has_value());
+    REQUIRE(log.sync().has_value());
+    synced = describe(log);
+    propose(log, 2, "three");
+    CHECK(log.last_index() == index_t{3});
+    CHECK(log.term_at(index_t{3}) == term_t{2});
+    CHECK(describe(log).find("three") != std::string::npos);
+  }
+  d.crash({test::keep::how::everything});
+  auto log = open(d);
+  CHECK(describe(log) == synced);
+}
+
+TEST_CASE("append: runs of small appends become one run of entries on the disk") {
+  test::disk d;
+  raft::file_log_options o = small();
+  o.segment_bytes = o.fill_bytes = 1 << 20;
+  const auto bytes_of_one_batch = [&](int proposals) {
+    auto log = open(d, o);
+    const std::uint64_t changes = d.changes;
+    for (int i = 0; i < proposals; ++i) propose(log, 1, std::string(16, 'x'));
+    REQUIRE(log.sync().has_value());
+    return (d.changes - changes) * test::sector;
+  };
+  // 32 bytes an entry and 64 a batch; a sector at each end, and one for the file `synced`.
+  CHECK(bytes_of_one_batch(1000) <= 1000 * 32 + 64 + 3 * test::sector);
+  CHECK(open(d, o).last_index() == index_t{1000});
+}
+
+TEST_CASE("append: an entry that was truncated and appended again is the later one after a restart") {
+  test::disk d;
+  {
+    auto log = open(d);
+    propose(log, 1, "first");
+    propose(log, 1, "second");
+    REQUIRE(log.sync().has_value());
+    REQUIRE(log.truncate_from(index_t{2}).has_value());
+    propose(log, 3, "other");
+    REQUIRE(log.sync().has_value());
+    REQUIRE(log.truncate_from(index_t{9}).has_value());
+    CHECK(log.last_index() == index_t{2});
+    REQUIRE(log.sync().has_value());
+  }
+  auto log = open(d);
+  CHECK(log.last_index() == index_t{2});
+  CHECK(log.term_at(index_t{2}) == term_t{3});
+  CHECK(describe(log).find("other") != std::string::npos);
+  CHECK(describe(log).find("second") == std::string::npos);
+}
+
+TEST_CASE("append: refuses more than max_waiting_bytes before a sync, and goes on after it") {
+  test::disk d;
+  raft::file_log_options o = small();
+  o.max_waiting_bytes = 4096;
+  auto log = open(d, o);
+  const std::string text(1000, 'x');
+  for (int i = 0; i < 3; ++i) propose(log, 1, text);
+  const raft::payload p = bytes_of(text);
+  const auto refused = log.append(term_t{1}, raft::entry_kind::command, std::span{&p, 1});
+  REQUIRE(!refused);
+  CHECK(refused.error().code == errc::busy);
+  CHECK(log.last_index() == index_t{3});
+  REQUIRE(log.sync().has_value());
+  propose(log, 1, text);
+  REQUIRE(log.sync().has_value());
+  propose(log, 1, std::string(20000, 'y'));  // one write may be larger than the limit, and than a segment
+  REQUIRE(log.sync().has_value());
+  const std::string before = describe(log);
+  crash_and_reopen(log, d, o);
+  CHECK(describe(log) == before);
+}
+
+TEST_CASE("prepare_sync: writes go on while the sync is under way, and belong to the next one") {
+  test::disk d;
+  auto log = open(d);
+  CHECK(!log.prepare_sync());
+  const mark_t a = propose(log, 1, "a");
+  auto job = log.prepare_sync();
+  REQUIRE(static_cast<bool>(job));
+  CHECK(!log.prepare_sync());
+  const mark_t b = propose(log, 1, "b");
+  REQUIRE(log.truncate_from(index_t{2}).has_value());
+  const mark_t c = propose(log, 2, "c");
+  deferred_log moved = std::move(log);
+  job.run();
+  const auto first = moved.complete(job);
+  REQUIRE(first.has_value());
+  CHECK(first->first == a);
+  CHECK(first->last == a);
+  CHECK(moved.dirty());
+  const auto second = moved.sync();
+  REQUIRE(second.has_value());
+  CHECK(second->first == b);
+  CHECK(second->last == c);
+  const std::string before = describe(moved);
+  crash_and_reopen(moved, d);
+  CHECK(describe(moved) == before);
+}
+
+TEST_CASE("prepare_sync: on another thread, on real files") {
+  const directory dir;
+  raft::file_log_options o;
+  o.segment_bytes = 65536;
+  o.fill_bytes = 4096;
+  std::string before;
+  {
+    auto log = raft::file_log<>::open(dir.log(), three_voters(), o);
+    REQUIRE(log.has_value());
+    mark_t durable{};
+    for (std::uint64_t round = 0; round < 200; ++round) {
+      auto job = log->prepare_sync();
+      std::thread syncing{[&job] { job.run(); }};
+      for (int i = 0; i < 5; ++i) propose(*log, 1 + round / 10, std::to_string(round));
+      syncing.join();
+      const auto done = log->complete(job);
+      REQUIRE(done.has_value());
+      CHECK((round == 0 || done->first > durable));
+      durable = done->last;
+    }
+    REQUIRE(log->sync().has_value());
+    before = describe(*log);
+  }
+  auto log = raft::file_log<>::open(dir.log(), three_voters(), o);
+  REQUIRE(log.has_value());
+  CHECK(describe(*log) == before);
+  CHECK(log->last_index() == index_t{1000});
+}
+
+TEST_CASE("durable_on_return: every write is there after a crash that keeps nothing else") {
+  test::disk d;
+  raft::memory_log model{three_voters()};
+  test::op_maker maker{7};
+  for (int round = 0; round < 120; ++round) {
+    {
+      auto log = open<immediate_log>(d);
+      CHECK(describe(log) == describe(model));
+      const test::write_op op = maker.next(model);
+      if (op.what == test::write_op::kind::sync) continue;
+      REQUIRE(test::apply(log, op));
+      REQUIRE(test::apply(model, op));
+      CHECK(describe(log) == describe(model));
+      CHECK(!log.dirty());
+    }
+    d.crash({});
+  }
+}
+
+TEST_CASE("a log over reopenings is the log in memory, whatever is written") {
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    CAPTURE(seed);
+    test::disk d;
+    raft::memory_log model{three_voters()};
+    test::op_maker maker{seed, seed % 3 == 0 ? 3000U : 60U, seed % 4 == 0 ? 200000U : 3000U};
+    for (int round = 0; round < 12; ++round) {
+      auto log = open(d);
+      REQUIRE(describe(log) == describe(model));
+      d.short_writes = seed % 2 == 0;
+      for (int i = 0; i < 40; ++i) {
+        const test::write_op op = maker.next(model);
+        if (op.what == test::write_op::kind::sync) {
+          REQUIRE(log.sync().has_value());
+          continue;
+        }
+        REQUIRE(test::apply(log, op));
+        REQUIRE(test::apply(model, op));
+        REQUIRE(describe(log) == describe(model));
+      }
+      REQUIRE(log.sync().has_value());
+    }
+    d.crash({});
+    auto log = open(d);
+    CHECK(describe(log) == describe(model));
+    CHECK(files_named(d, "snapshot-") == (log.snapshot().index == index_t{} ? 0 : 1));
+    CHECK(files_named(d, "log-") <= 8);
+  }
+}
+
+TEST_CASE("truncate_from, compact: more than is there is no write of its own, but has a mark") {
+  test::disk d;
+  auto log = open(d);
+  for (int i = 0; i < 4; ++i) propose(log, 1, "x");
+  snapshot_at(log, 3, 1, "image");
+  REQUIRE(log.compact(index_t{3}).has_value());
+  CHECK(log.first_index() == index_t{4});
+  REQUIRE(log.sync().has_value());
+  const auto a = log.compact(index_t{2});
+  const auto b = log.truncate_from(index_t{100});
+  REQUIRE(a.has_value());
+  REQUIRE(b.has_value());
+  const auto done = log.sync();
+  REQUIRE(done.has_value());
+  CHECK(done->first == *a);
+  CHECK(done->last == *b);
+  const std::string before = describe(log);
+  crash_and_reopen(log, d);
+  CHECK(describe(log) == before);
+  CHECK(log.term_at(index_t{3}) == term_t{1});
+}
+
+TEST_CASE("finish_snapshot: keeps the log if it holds the entry, else replaces it") {
+  for (const std::uint64_t term : {1U, 2U}) {
+    test::disk d;
+    {
+      auto log = open(d);
+      for (int i = 0; i < 5; ++i) propose(log, 1, "x");
+      snapshot_at(log, 3, term, "image");
+      CHECK(log.first_index() == index_t{term == 1 ? 1U : 4U});
+      CHECK(log.last_index() == index_t{term == 1 ? 5U : 3U});
+      CHECK(log.term_at(index_t{3}) == term_t{term});
+      REQUIRE(log.sync().has_value());
+    }
+    d.crash({});
+    auto log = open(d);
+    CHECK(log.first_index() == index_t{term == 1 ? 1U : 4U});
+    CHECK(log.last_index() == index_t{term == 1 ? 5U : 3U});
+    CHECK(log.term_at(index_t{3}) == term_t{term});
+    CHECK(image_of(log, 2) == "image");
+    propose(log, 2, "next");
+    CHECK(log.last_index() == index_t{term == 1 ? 6U : 4U});
+  }
+}
+
+TEST_CASE("finish_snapshot: refused without one, and at or below the current one; nothing changes") {
+  test::disk d;
+  auto log = open(d);
+  CHECK(log.write_snapshot(bytes_of("x")).error().code == errc::not_ready);
+  CHECK(log.finish_snapshot().error().code == errc::not_ready);
+  for (int i = 0; i < 5; ++i) propose(log, 1, "x");
+  snapshot_at(log, 3, 1, "image");
+  raft::snapshot_meta meta = log.snapshot();
+  REQUIRE(log.begin_snapshot(meta));
+  CHECK(log.finish_snapshot().error().code == errc::compacted);
+  CHECK(log.partial().meta.index == index_t{3});
+  CHECK(image_of(log, 100) == "image");
+  REQUIRE(log.sync().has_value());
+  CHECK(log.last_error().file.empty());
+}
+
+TEST_CASE("read_snapshot: pieces of any size at any offset, equal ids for equal bytes") {
+  for (const std::size_t size : {0U, 1U, 65535U, 65536U, 65537U, 200000U}) {
+    CAPTURE(size);
+    test::disk d;
+    const std::string image = pattern(size);
+    auto log = open(d);
+    raft::memory_log model{three_voters()};
+    propose(log, 1, "x");
+    propose(model, 1, "x");
+    snapshot_at(log, 1, 1, image);
+    snapshot_at(model, 1, 1, image);
+    CHECK(log.snapshot() == model.snapshot());
+    REQUIRE(log.sync().has_value());
+    crash_and_reopen(log, d);
+    CHECK(log.snapshot() == model.snapshot());
+    for (const std::uint32_t max : {1000U, 65536U, 70000U, 1000000U}) CHECK(image_of(log, max) == image);
+    CHECK(log.read_snapshot(size, 10)->empty());
+    CHECK(log.read_snapshot(size + 1, 10).error().code == errc::impossible);
+    if (size > 0) CHECK(log.read_snapshot(size - 1, 0)->size() == 1);
+    test::random r{size};
+    for (int i = 0; i < 50 && size > 0; ++i) {
+      const std::uint64_t at = r.below(size);
+      const auto piece = log.read_snapshot(at, static_cast<std::uint32_t>(1 + r.below(size)));
+      REQUIRE(piece.has_value());
+      CHECK(image.compare(at, piece->size(), reinterpret_cast<const char*>(piece->data()), piece->size()) == 0);
+    }
+  }
+}
+
+TEST_CASE("finish_snapshot: an id that was given stays") {
+  test::disk d;
+  auto log = open(d);
+  raft::snapshot_meta meta{index_t{9}, term_t{4}, three_voters(), 77, 4711};
+  REQUIRE(log.begin_snapshot(meta));
+  REQUIRE(log.write_snapshot(bytes_of("abc")));
+  REQUIRE(log.finish_snapshot());
+  REQUIRE(log.sync().has_value());
+  crash_and_reopen(log, d);
+  CHECK(log.snapshot().id == 4711);
+  CHECK(log.snapshot().size == 3);
+}
+
+TEST_CASE("partial: goes on after a restart behind the last whole block") {
+  test::disk d;
+  const std::string image = pattern(300000);
+  raft::snapshot_meta meta{index_t{9}, term_t{4}, three_voters(), 300000, 99};
+  {
+    auto log = open(d);
+    CHECK(log.partial().meta.index == index_t{});
+    REQUIRE(log.begin_snapshot(meta));
+    REQUIRE(log.write_snapshot(bytes_of(image).first(200000)));
+    CHECK(log.partial().received == 200000);
+    CHECK(log.partial().meta == meta);
+  }
+  SUBCASE("of the process") { d.revive(); }
+  SUBCASE("of the machine") { d.crash({test::keep::how::everything}); }
+  {
+    auto log = open(d);
+    CHECK(log.partial().meta == meta);
+    CHECK(log.partial().received == 196608);
+    REQUIRE(log.write_snapshot(bytes_of(image).subspan(196608)));
+    REQUIRE(log.finish_snapshot());
+    REQUIRE(log.sync().has_value());
+    CHECK(image_of(log, 50000) == image);
+  }
+  d.crash({});
+  auto log = open(d);
+  CHECK(log.snapshot().index == index_t{9});
+  CHECK(image_of(log, 50000) == image);
+  CHECK(log.partial().meta.index == index_t{});
+  CHECK(files_named(d, "partial-") == 0);
+}
+
+TEST_CASE("partial: after a crash that kept any sectors, what counts is what was written, also after another one") {
+  const std::string image = pattern(400000);
+  const std::string other = pattern(400001);
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    CAPTURE(seed);
+    test::disk d;
+    {
+      auto log = open(d);
+      REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 99}));
+      REQUIRE(log.write_snapshot(bytes_of(image)));
+    }
+    d.crash({test::keep::how::any, seed});
+    std::string expected;
+    {
+      auto log = open(d);
+      const std::uint64_t received = log.partial().received;
+      if (log.partial().meta.index == index_t{}) continue;
+      CHECK(received % 65536 == 0);
+      REQUIRE(log.write_snapshot(bytes_of(other).subspan(received, 65536)));
+      expected = image.substr(0, received) + other.substr(received, 65536);
+    }
+    d.crash({test::keep::how::any, seed + 1000});
+    auto log = open(d);
+    const std::uint64_t received = log.partial().received;
+    REQUIRE(received <= expected.size());
+    REQUIRE(log.finish_snapshot());
+    CHECK(image_of(log, 100000) == expected.substr(0, received));
+  }
+}
+
+TEST_CASE("begin_snapshot: discards the unfinished one and its file") {
+  test::disk d;
+  auto log = open(d);
+  REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+  REQUIRE(log.write_snapshot(bytes_of(pattern(100000))));
+  REQUIRE(log.begin_snapshot({index_t{5}, term_t{4}, three_voters(), 0, 0}));
+  CHECK(log.partial().received == 0);
+  CHECK(files_named(d, "partial-") == 1);
+  REQUIRE(log.write_snapshot(bytes_of("new")));
+  REQUIRE(log.finish_snapshot());
+  CHECK(image_of(log, 10) == "new");
+  CHECK(log.snapshot().index == index_t{5});
+}
+
+TEST_CASE("segments: what a snapshot made needless is used again, and the number of files stays small") {
+  for (const std::uint32_t spares : {0U, 1U, 3U}) {
+    CAPTURE(spares);
+    test::disk d;
+    raft::file_log_options o = small();
+    o.spare_segments = spares;
+    auto log = open(d, o);
+    std::uint64_t index = 0;
+    std::size_t most = 0;
+    for (int round = 0; round < 60; ++round) {
+      for (int i = 0; i < 20; ++i, ++index) {
+        propose(log, 1, std::string(100, 'x'));
+        REQUIRE(log.sync().has_value());
+      }
+      snapshot_at(log, index, 1, "image");
+      REQUIRE(log.compact(index_t{index}).has_value());
+      REQUIRE(log.sync().has_value());
+      REQUIRE(log.sync().has_value());
+      if (round > 10) most = std::max(most, files_named(d, "log-") + files_named(d, "spare-"));
+    }
+    CHECK(most <= 3 + std::max(spares, 1U));
+    CHECK(files_named(d, "spare-") <= std::max(spares, 1U) + 1);
+    CHECK(d.files.size() < 60 + (spares == 0 ? 200 : 12));  // all that ever were: one a snapshot, and the segments
+    const std::string before = describe(log);
+    crash_and_reopen(log, d, o);
+    CHECK(describe(log) == before);
+  }
+}
+
+TEST_CASE("segments: no sync has to wait for more than its batch and a portion of the next segment") {
+  test::disk d;
+  raft::file_log_options o;
+  o.segment_bytes = 1 << 20;
+  o.fill_bytes = 16384;
+  auto log = open(d, o);
+  std::uint64_t most = 0;
+  for (int i = 0; i < 3000; ++i) {
+    propose(log, 1, std::string(1000, 'x'));
+    const std::uint64_t before = d.changes;
+    REQUIRE(log.sync().has_value());
+    most = std::max(most, d.changes - before);
+  }
+  CHECK(files_named(d, "log-") >= 3);
+  // A batch, the file `synced`, the header of a segment, two portions.
+  CHECK(most <= 4 + 1 + 4 + 2 * 16384 / test::sector);
+}
+
+TEST_CASE("sync_policy::never: nothing is synced, and a restart of the process loses nothing") {
+  test::disk d;
+  raft::file_log_options o = small();
+  o.sync = raft::sync_policy::never;
+  std::string before;
+  {
+    auto log = open(d, o);
+    for (int i = 0; i < 200; ++i) {
+      propose(log, 1, std::string(100, 'x'));
+      REQUIRE(log.sync().has_value());
+    }
+    snapshot_at(log, 50, 1, pattern(100000));
+    REQUIRE(log.compact(index_t{50}).has_value());
+    REQUIRE(log.sync().has_value());
+    before = describe(log);
+  }
+  CHECK(d.syncs == 0);
+  d.revive();
+  SUBCASE("and goes on so") {
+    auto log = open(d, o);
+    CHECK(describe(log) == before);
+  }
+  SUBCASE("and then always: what was found is synced") {
+    {
+      auto log = open(d);
+      CHECK(describe(log) == before);
+    }
+    d.crash({});
+    auto log = open(d);
+    CHECK(describe(log) == before);
+  }
+}
+
+TEST_CASE("real files: a log that was closed is found again, and is locked meanwhile") {
+  const directory dir;
+  raft::memory_log model{three_voters()};
+  test::op_maker maker{3, 60, 200000};
+  raft::file_log_options o = small();
+  for (int round = 0; round < 5; ++round) {
+    raft::file_log_failure why;
+    auto log = raft::file_log<>::open(dir.log(), three_voters(), o, &why);
+    INFO(why.text());
+    REQUIRE(log.has_value());
+    CHECK(describe(*log) == describe(model));
+    CHECK(raft::file_log<>::open(dir.log(), three_voters(), o).error().code == errc::busy);
+    for (int i = 0; i < 60; ++i) {
+      const test::write_op op = maker.next(model);
+      if (op.what == test::write_op::kind::sync) {
+        REQUIRE(log->sync().has_value());
+      } else {
+        REQUIRE(test::apply(*log, op));
+        REQUIRE(test::apply(model, op));
+      }
+    }
+    REQUIRE(log->sync().has_value());
+  }
+}
+
+TEST_CASE("real files: errors of the system are values, with errno and path") {
+  raft::file_log_failure why;
+  const auto log = raft::file_log<>::open("/proc/no-such-directory/log", three_voters(), {}, &why);
+  REQUIRE(!log);
+  CHECK(log.error().code == errc::io);
+  CHECK(log.error().detail == ENOENT);
+  CHECK(why.file == "/proc/no-such-directory/log");
+  CHECK(why.text() == "/proc/no-such-directory/log: the directory cannot be made, errno " + std::to_string(ENOENT));
+  const raft::posix_files files;
+  CHECK(files.open("/proc/no-such", raft::open_mode::read).error().detail == ENOENT);
+  CHECK(files.list("/proc/no-such").error().code == errc::io);
+  CHECK(files.sync_directory("/proc/no-such").error().code == errc::io);
+  CHECK(files.remove("/proc/no-such").error().code == errc::io);
+  CHECK(files.rename("/proc/no-such", "/proc/no-such-2").error().code == errc::io);
+  CHECK(files.lock("/proc/no-such/lock").error().code == errc::io);
+  std::byte b{};
+  CHECK(files.read_at(-1, &b, 1, 0).error().detail == EBADF);
+  CHECK(files.write_at(-1, &b, 1, 0).error().detail == EBADF);
+  CHECK(files.sync(-1).error().detail == EBADF);
+  CHECK(files.size_of(-1).error().detail == EBADF);
+  const auto full = files.open("/dev/full", raft::open_mode::write);
+  REQUIRE(full.has_value());
+  CHECK(files.write_at(*full, &b, 1, 0).error().code == errc::no_space);
+  files.close(*full);
+}
+
+TEST_CASE("steady state: append and sync allocate nothing") {
+  const directory dir;
+  auto log = raft::file_log<>::open(dir.log(), three_voters());
+  REQUIRE(log.has_value());
+  const std::string text(100, 'x');
+  const auto turn = [&] {
+    for (int i = 0; i < 16; ++i) propose(*log, 1, text);
+    REQUIRE(log->sync().has_value());
+  };
+  for (int i = 0; i < 8; ++i) turn();
+  const std::uint64_t before = allocations;
+  for (int i = 0; i < 8; ++i) turn();
+  // The image may begin a segment of its own: a block, its offsets, the list of blocks.
+  CHECK(allocations - before <= 3);
+}
