@@ -1,0 +1,398 @@
+#pragma once
+
+// How a simulated cluster carries out its events. Included by cluster.hpp only.
+
+namespace raft::testing {
+
+inline std::vector<std::unique_ptr<server>> cluster::make_servers() {
+  std::vector<std::unique_ptr<server>> made;
+  for (std::size_t slot = 0; slot < plan_.servers.size(); ++slot) {
+    server::setup s;
+    s.id = node_id{slot + 1};
+    s.slot = slot;
+    s.traits = plan_.servers[slot];
+    s.initial = &plan_.members;
+    s.segment_bytes = plan_.segment_bytes;
+    s.filler = plan_.image_filler;
+    s.now = &now_;
+    s.world = this;
+    s.chance = chance_.fork(100 + slot);
+    made.push_back(make_server(s));
+    made.back()->disk.set_cold(plan_.cold_permille);
+  }
+  return made;
+}
+
+inline cluster::cluster(const plan& p, meters& counts, bool tell_story)
+    : plan_(p),
+      counts_(&counts),
+      story_(tell_story),
+      chance_(rng{p.seed}.fork(2)),
+      servers_(make_servers()),
+      checks_(servers_, plan_.members, plan_.options, counts),
+      network_(plan_, rng{p.seed}.fork(3), counts) {
+  if (!p.members.learners.empty()) counts.add(meter::learners);
+  if (p.members.joint()) counts.add(meter::joint_configurations);
+  if (p.members.voters.size() == 1) counts.add(meter::single_voters);
+  if (p.members.voters.size() % 2 == 0) counts.add(meter::even_voters);
+  for (auto& s : servers_) restart(*s);
+}
+
+inline server* cluster::leader() noexcept {
+  server* best = nullptr;
+  for (const auto& s : servers_) {
+    if (!s->up || s->look().role != role_kind::leader) continue;
+    if (best == nullptr || s->look().term > best->look().term) best = s.get();
+  }
+  return best;
+}
+
+// ---------------------------------------------------------------------------------------------------- the next event
+
+inline server* cluster::next_to_tick() const noexcept {
+  server* first = nullptr;
+  for (const auto& s : servers_) {
+    if (s->up && (first == nullptr || s->wake < first->wake)) first = s.get();
+  }
+  return first;
+}
+
+inline instant cluster::next_moment() const noexcept {
+  const server* ticking = next_to_tick();
+  const instant wake = ticking == nullptr ? never : ticking->wake;
+  return queue_.empty() ? wake : std::min(wake, queue_.front().at);
+}
+
+inline errand cluster::advance() {
+  ++events_;
+  server* ticking = next_to_tick();
+  if (ticking != nullptr && (queue_.empty() || ticking->wake < queue_.front().at)) {
+    now_ = std::max(now_, ticking->wake);
+    trace_.add(static_cast<std::uint64_t>(now_) << 8 | ticking->slot);
+    tick(*ticking);
+    return errand::none;
+  }
+  if (queue_.empty()) return errand::none;
+  const event e = pop();
+  now_ = std::max(now_, e.at);
+  trace_.add(static_cast<std::uint64_t>(now_) << 8 | static_cast<std::uint64_t>(e.kind) << 4 | e.slot);
+  if (events_ % 128 == 0) checks_.every_so_often();
+  switch (e.kind) {
+    case event_kind::deliver:
+      deliver(e);
+      break;
+    case event_kind::sync:
+      sync(e);
+      break;
+    case event_kind::apply:
+      apply(e);
+      break;
+    case event_kind::restart:
+      if (at(e.slot).incarnation != e.incarnation) break;
+      crash(at(e.slot), never);
+      restart(at(e.slot));
+      break;
+    case event_kind::work:
+      return errand::work;
+    case event_kind::fault:
+      network_.end_disturbances(now_);
+      return errand::fault;
+  }
+  return errand::none;
+}
+
+inline void cluster::tick(server& s) {
+  if (plan_.ticker != 0) counts_->add(meter::fixed_rate_ticks);
+  const bool due = s.deadline() <= s.local_now();
+  const glance before = s.look();
+  call(s, [&s] { s.tick(); });
+  if (!s.up) return;
+  const glance now = s.look();
+  const bool idle = due && s.deadline() <= s.local_now() && before.applied == now.applied && before.term == now.term &&
+                    before.role == now.role;
+  s.idle_ticks = idle ? s.idle_ticks + 1 : 0;
+  if (s.idle_ticks > 10'000) checks_.report("I46", s, "ticks are due again and again, and change nothing");
+}
+
+inline void cluster::plan_tick(server& s) {
+  if (!s.up) return;
+  instant at = now_ + plan_.ticker;
+  if (plan_.ticker == 0) {
+    const instant due = s.deadline();
+    if (due > never / 2) {
+      s.wake = never;
+      return;
+    }
+    at = std::max(s.face.real(due), now_ + 1);
+    if (plan_.timer_delay != 0 && !calm_) at += chance_.between(0, plan_.timer_delay);
+  } else if (s.wake > now_ && s.wake != never) {
+    at = s.wake;
+  }
+  s.wake = std::max(at, s.paused_until);
+}
+
+inline void cluster::deliver(const event& e) {
+  server& s = at(e.slot);
+  if (s.up && s.paused_until > now_) {
+    event again = e;
+    again.at = s.paused_until;
+    return push(again);
+  }
+  if (!s.up || network_.lost_on_arrival(e.first, now_)) return network_.drop(e.first);
+  network_.arrived(e.first);
+  const auto opened = network_.open(e.first, s.id);
+  if (opened && network_.at(e.first).damaged) checks_.report("I47", s, "takes a damaged frame for a message");
+  if (!opened && !network_.at(e.first).damaged) {
+    checks_.report("I47", s, "does not decode what was encoded: %s", opened.error().what);
+  }
+  if (opened) {
+    const message& m = opened->message;
+    if (const auto* chunk = std::get_if<install_snapshot>(&m.body)) note_chunk(s, *chunk);
+    if (story_.told()) story_.line(now_, "%s", to_text(m).c_str());
+    call(s, [&] {
+      const auto taken = s.step(m);
+      // Nothing that a server of ours sends is impossible, but for members that one does not know of.
+      if (!taken && taken.error().code != errc::failed) {
+        checks_.report("I47", s, "refuses what a correct server sent: %s", taken.error().what);
+      }
+      checks_.took_in(s, m);
+    });
+  }
+  network_.drop(e.first);
+}
+
+/// A transfer is resumed where the first chunk that an incarnation gets goes on from what an earlier one had.
+inline void cluster::note_chunk(server& s, const install_snapshot& chunk) {
+  const partial_snapshot& there = s.disk.image().partial();
+  const bool resumes = !s.got_chunk && chunk.offset != 0 && chunk.offset == there.received && chunk.id == there.meta.id;
+  if (resumes) counts_->add(meter::snapshot_transfers_resumed);
+  s.got_chunk |= chunk.offset != 0;
+}
+
+inline void cluster::sync(const event& e) {
+  server& s = at(e.slot);
+  if (!s.up || s.incarnation != e.incarnation) return;
+  if (s.paused_until > now_) {
+    event again = e;
+    again.at = s.paused_until;
+    return push(again);
+  }
+  s.sync_under_way = false;
+  if (s.disk.stuck()) return;
+  if (!s.disk.complete(mark_t{e.first}, mark_t{e.last})) counts_->add(meter::completions_out_of_order);
+  call(s, [&] {
+    const auto taken = s.step(persisted{mark_t{e.first}, mark_t{e.last}});
+    if (!taken && taken.error().code != errc::failed) {
+      checks_.report("rule 1", s, "refuses a completion: %s", taken.error().what);
+    }
+  });
+}
+
+inline void cluster::apply(const event& e) {
+  server& s = at(e.slot);
+  if (!s.up || s.incarnation != e.incarnation) return;
+  if (s.paused_until > now_) {
+    event again = e;
+    again.at = s.paused_until;
+    return push(again);
+  }
+  s.apply_planned = false;
+  if (s.machine.held() == 0) return;
+  const index_t last = s.machine.release(calm_ ? s.machine.held() : 1 + chance_.below(s.machine.held()));
+  call(s, [&] {
+    const auto taken = s.step(applied{last});
+    if (!taken && taken.error().code != errc::failed) {
+      checks_.report("I29", s, "refuses to hear that %" PRIu64 " is applied: %s", last.value, taken.error().what);
+    }
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------- after a call
+
+inline void cluster::after_call(server& s) {
+  checks_.after_call(s);
+  const glance now = s.look();
+  trace_.add(now.term.value << 32 ^ now.commit.value << 16 ^ now.applied.value << 4 ^ static_cast<std::uint64_t>(now.role));
+  trace_.add(s.disk.image().last_index().value << 20 ^ s.disk.issued().value);
+  if (now.failed) return note_failure(s);
+  plan_syncs(s);
+  plan_apply(s);
+  plan_tick(s);
+}
+
+/// A deferred disk gets to its writes: one sync for all that are there, or each by itself.
+inline void cluster::plan_syncs(server& s) {
+  if (!s.traits.deferred) return;
+  const mark_t issued = s.disk.issued();
+  const auto moment = [&] {
+    const instant latency = calm_ ? plan_.sync_min : chance_.between(plan_.sync_min, plan_.sync_max);
+    return std::max(now_, s.disk_stalled_until) + latency;
+  };
+  if (plan_.each_write_alone) {
+    for (; s.sync_issued < issued; s.sync_issued = mark_t{s.sync_issued.value + 1}) {
+      const std::uint64_t mark = s.sync_issued.value + 1;
+      push({moment(), 0, event_kind::sync, static_cast<std::uint32_t>(s.slot), s.incarnation, mark, mark});
+    }
+  } else if (!s.sync_under_way && s.sync_issued < issued) {
+    push({moment(), 0, event_kind::sync, static_cast<std::uint32_t>(s.slot), s.incarnation, s.sync_issued.value + 1,
+          issued.value});
+    s.sync_issued = issued;
+    s.sync_under_way = true;
+  }
+}
+
+inline void cluster::plan_apply(server& s) {
+  if (s.apply_planned || s.machine.held() == 0) return;
+  s.apply_planned = true;
+  const instant delay = calm_ ? 10 : chance_.between(1, plan_.apply_delay);
+  push({now_ + delay, 0, event_kind::apply, static_cast<std::uint32_t>(s.slot), s.incarnation, 0, 0});
+}
+
+/// A node whose disk refused a write is silent for ever; somebody restarts it after a while, at once if its power went.
+inline void cluster::note_failure(server& s) {
+  s.wake = never;
+  if (s.restart_planned) return;
+  checks_.nothing_is_open(s);
+  if (s.disk.power_was_cut()) {
+    counts_->add(meter::crashes_at_write);
+    return crash(s, chance_.between(1, 1 + plan_.fault_length));
+  }
+  s.restart_planned = true;
+  plan_restart(s, chance_.between(1, 1 + plan_.fault_length));
+  story_.line(now_, "%" PRIu64 " failed: its disk refused a write", s.id.value);
+}
+
+// ---------------------------------------------------------------------------------------------------- down and up
+
+inline void cluster::crash(server& s, instant down) {
+  if (!s.up) return;
+  s.stop();
+  s.up = false;
+  ++s.incarnation;
+  const disk::remains left = s.disk.crash(chance_.permille(plan_.lose_all_permille));
+  s.machine.crash();
+  checks_.crashed(s);
+  s.paused_until = 0;
+  s.disk_stalled_until = 0;
+  s.sync_issued = s.disk.issued();
+  s.sync_under_way = s.apply_planned = s.restart_planned = s.got_chunk = false;
+  counts_->add(meter::crashes);
+  if (left.lost != 0) counts_->add(meter::crashes_that_lost_writes);
+  if (left.kept != 0) counts_->add(meter::crashes_that_kept_unreported_writes);
+  if (left.torn) counts_->add(meter::torn_appends);
+  story_.line(now_, "%" PRIu64 " crashes; of its unreported writes %zu survive, %zu do not%s", s.id.value, left.kept,
+              left.lost, left.torn ? ", one does in part" : "");
+  if (down != never) plan_restart(s, down);
+}
+
+inline void cluster::plan_restart(const server& s, instant after) {
+  push({now_ + after, 0, event_kind::restart, static_cast<std::uint32_t>(s.slot), s.incarnation, 0, 0});
+}
+
+inline void cluster::restart(server& s) {
+  if (s.up) return;
+  ++s.incarnation;
+  s.sync_issued = s.disk.issued();
+  if (const auto made = s.start(plan_.options, chance_.next()); !made) {
+    return checks_.report("I4", s, "cannot start from what a crash left: %s", made.error().what);
+  }
+  s.up = true;
+  s.wake = never;
+  if (s.incarnation > 1) {
+    counts_->add(meter::restarts);
+    if (s.traits.machine == machine_kind::durable) counts_->add(meter::durable_machines_restarted);
+    story_.line(now_, "%" PRIu64 " starts again in term %" PRIu64 " with a log up to %" PRIu64, s.id.value,
+                s.look().term.value, s.disk.image().last_index().value);
+  }
+  checks_.started(s);
+  plan_syncs(s);
+  plan_apply(s);
+  plan_tick(s);
+}
+
+inline void cluster::calm(const std::vector<server*>& live, link_set cut) {
+  calm_ = true;
+  network_.calm(cut);
+  const instant latest = now_ + plan_.latency_max;
+  for (event& e : queue_) {
+    if (e.at > latest) e.at = e.kind == event_kind::deliver ? never : latest;
+  }
+  std::erase_if(queue_, [this](const event& e) {
+    if (e.at == never) network_.drop(e.first);
+    return e.at == never || e.kind == event_kind::work || e.kind == event_kind::fault || e.kind == event_kind::restart;
+  });
+  std::make_heap(queue_.begin(), queue_.end());
+  for (auto& s : servers_) {
+    const bool stays = std::find(live.begin(), live.end(), s.get()) != live.end();
+    s->paused_until = 0;
+    s->disk_stalled_until = 0;
+    s->wake = s->up ? now_ + 1 : never;
+    s->face.set_rate(now_, clock_face::true_rate);
+    if (s->up && (!stays || s->look().failed || s->disk.stuck())) crash(*s, never);
+    s->disk.set_cold(0);
+    s->disk.heal();
+    if (stays) restart(*s);
+    plan_tick(*s);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- what servers do
+
+inline void cluster::sent(server& from, const message& m) {
+  checks_.sent(from, m);
+  if (m.to == nobody || m.to.value > servers_.size()) return;
+  const std::size_t to = m.to.value - 1;
+  for (const network::delivery& d : network_.send(from.slot, to, m, now_)) {
+    push({d.at, 0, event_kind::deliver, static_cast<std::uint32_t>(network_.at(d.frame).to), 0, d.frame, 0});
+  }
+}
+
+inline void cluster::fate_told(server& s, index_t first, index_t last, term_t t, fate what) {
+  if (story_.told()) {
+    story_.line(now_, "%" PRIu64 " tells that proposals %" PRIu64 "-%" PRIu64 " of term %" PRIu64 " are %s", s.id.value,
+                first.value, last.value, t.value,
+                what == fate::applied ? "applied" : what == fate::dropped ? "dropped" : "unknown");
+  }
+  checks_.fate_told(s, first, last, t, what);
+}
+
+inline void cluster::read_told(server& s, std::uint64_t context, read_fate what, index_t index) {
+  if (story_.told()) {
+    story_.line(now_, "%" PRIu64 " answers read %" PRIu64 ": %s %" PRIu64, s.id.value, context,
+                what == read_fate::ready ? "ready at" : "dropped", index.value);
+  }
+  checks_.read_told(s, context, what, index);
+}
+
+inline void cluster::role_told(server& s, role_kind role, term_t t, node_id leader) {
+  static constexpr const char* names[]{"follower", "pre-candidate", "candidate", "leader"};
+  story_.line(now_, "%" PRIu64 " is %s in term %" PRIu64 ", leader %" PRIu64, s.id.value,
+              names[static_cast<std::size_t>(role)], t.value, leader.value);
+  if (role == role_kind::candidate) counts_->add(meter::candidacies);
+}
+
+inline void cluster::observed(server& s, const events::peer_changed& e) {
+  if (e.state == progress_state::snapshot) counts_->add(meter::peers_to_snapshot);
+  story_.line(now_, "%" PRIu64 " now sends to %" PRIu64 " as state %u, match %" PRIu64, s.id.value, e.peer.value,
+              static_cast<unsigned>(e.state), e.match.value);
+}
+
+inline void cluster::observed(server& s, const events::peer_lost_log& e) {
+  checks_.report("I9", s, "accuses %" PRIu64 ", which lost nothing, of having lost its log: acknowledged %" PRIu64
+                 ", last %" PRIu64, e.peer.value, e.acknowledged.value, e.last_log_index.value);
+}
+
+inline void cluster::observed(server& s, const events::message_refused& e) {
+  story_.line(now_, "%" PRIu64 " refuses a message of %" PRIu64 ": %s", s.id.value, e.from.value, e.why.what);
+}
+
+inline void cluster::observed(server& s, const events::snapshot_installed& e) {
+  counts_->add(meter::snapshots_installed);
+  story_.line(now_, "%" PRIu64 " installs a snapshot of %" PRIu64, s.id.value, e.index.value);
+}
+
+inline void cluster::observed(server& s, const events::log_truncated& e) {
+  story_.line(now_, "%" PRIu64 " cuts its log from %" PRIu64 " on", s.id.value, e.from.value);
+}
+
+}  // namespace raft::testing

@@ -1,0 +1,231 @@
+#pragma once
+
+// A simulated state machine: sixteen registers, and a hash over every command that it executed, in order. Two machines
+// with equal hashes executed the same commands; the hash is what the checkers compare.
+//
+// Three kinds, so that each optional part of the StateMachine policy is used: one that executes in `apply`; one that
+// applies elsewhere (commands are held until the simulation releases them); one that is durable itself (it keeps its
+// state over a crash, perhaps that of some moments ago).
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <raft/bytes.hpp>
+#include <raft/node.hpp>
+#include <raft/policies.hpp>
+
+#include "hash.hpp"
+#include "rng.hpp"
+
+namespace raft::testing {
+
+/// How a simulated state machine executes.
+enum class machine_kind : std::uint8_t { in_place, elsewhere, durable };
+
+/// Who watches a state machine, and hears what the node tells it.
+class machine_watcher {
+ public:
+  /// An entry was handed over; `hash` is that of the entry.
+  virtual void handed_over(index_t index, term_t term, std::uint64_t hash) = 0;
+  /// It was executed, and the machine's hash is `state` now.
+  virtual void executed(index_t index, std::uint64_t state) = 0;
+  virtual void restored(const snapshot_meta& meta, index_t last_command, std::uint64_t state) = 0;
+  virtual void fate_told(index_t first, index_t last, term_t term, fate what) = 0;
+  virtual void read_told(std::uint64_t context, read_fate what, index_t index) = 0;
+  virtual void role_told(role_kind role, term_t term, node_id leader) = 0;
+  virtual void configuration_told(const configuration& c, index_t index) = 0;
+
+ protected:
+  ~machine_watcher() = default;
+};
+
+/// What a machine's commands amount to.
+struct machine_state {
+  static constexpr std::size_t registers_count = 16;
+  /// Bytes of its image before the filler.
+  static constexpr std::size_t image_bytes = 8 * (registers_count + 2);
+
+  index_t last_command{};
+  std::uint64_t hash = 0;
+  std::array<std::uint64_t, registers_count> registers{};
+  friend bool operator==(const machine_state&, const machine_state&) = default;
+
+  /// The hash after a command with this entry hash at this index.
+  [[nodiscard]] static constexpr std::uint64_t next_hash(std::uint64_t state, index_t index,
+                                                         std::uint64_t entry_hash) noexcept {
+    return combine(combine(state, index.value), entry_hash);
+  }
+};
+
+class machine {
+ public:
+  /// `filler`: bytes by which its image is larger than its state. `watcher` must outlive it.
+  machine(machine_kind kind, std::size_t filler, machine_watcher& watcher, rng chance)
+      : kind_(kind), filler_(filler), watcher_(&watcher), chance_(chance) {}
+
+  [[nodiscard]] machine_kind kind() const noexcept { return kind_; }
+  [[nodiscard]] const machine_state& state() const noexcept { return state_; }
+  /// How many commands it holds and has not executed.
+  [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
+
+  // ---- the simulation's side
+
+  /// Executes up to `count` of the commands held; answers the last one's index, zero if none was held.
+  index_t release(std::size_t count) {
+    index_t last{};
+    const std::size_t n = std::min(count, held_.size());
+    for (std::size_t i = 0; i < n; ++i) {
+      execute(held_[i].index, held_[i].hash, held_[i].key, held_[i].value);
+      last = held_[i].index;
+    }
+    held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(n));
+    return last;
+  }
+
+  /// What a crash leaves: nothing, or of a durable machine the state of this or an earlier moment.
+  void crash() {
+    held_.clear();
+    if (kind_ == machine_kind::durable) {
+      if (chance_.permille(500)) state_ = stored_;
+      stored_ = state_;
+    } else {
+      state_ = {};
+    }
+  }
+
+  // ---- the StateMachine's side
+
+  void apply(const entry& e) {
+    const std::uint64_t hash = hash_entry(e);
+    std::uint64_t key = 0;
+    std::uint64_t value = hash;
+    if (e.data.size() >= 8) key = raft::detail::load_le<std::uint64_t>(e.data.data()) % machine_state::registers_count;
+    watcher_->handed_over(e.index, e.term, hash);
+    if (kind_ == machine_kind::elsewhere) {
+      held_.push_back({e.index, hash, key, value});
+    } else {
+      execute(e.index, hash, key, value);
+    }
+  }
+
+  template <class Sink>
+  result<void> write_snapshot(Sink& sink) const {
+    std::array<std::byte, machine_state::image_bytes> head{};
+    raft::detail::store_le<std::uint64_t>(head.data(), state_.last_command.value);
+    raft::detail::store_le<std::uint64_t>(head.data() + 8, state_.hash);
+    for (std::size_t i = 0; i < machine_state::registers_count; ++i) {
+      raft::detail::store_le<std::uint64_t>(head.data() + 16 + 8 * i, state_.registers[i]);
+    }
+    if (auto written = sink(payload{head}); !written) return written;
+    std::vector<std::byte> filler(filler_);
+    for (std::size_t i = 0; i < filler_; ++i) filler[i] = filler_byte(i);
+    return sink(payload{filler});
+  }
+
+  template <class Source>
+  result<void> restore(Source& source) {
+    std::vector<std::byte> image;
+    for (;;) {
+      auto piece = source();
+      if (!piece) return piece.error();
+      if (piece->empty()) break;
+      image.insert(image.end(), piece->begin(), piece->end());
+    }
+    if (image.size() != machine_state::image_bytes + filler_) return {errc::corrupt, "an image of another size"};
+    held_.clear();
+    state_.last_command = index_t{raft::detail::load_le<std::uint64_t>(image.data())};
+    state_.hash = raft::detail::load_le<std::uint64_t>(image.data() + 8);
+    for (std::size_t i = 0; i < machine_state::registers_count; ++i) {
+      state_.registers[i] = raft::detail::load_le<std::uint64_t>(image.data() + 16 + 8 * i);
+    }
+    for (std::size_t i = 0; i < filler_; ++i) {
+      if (image[machine_state::image_bytes + i] != filler_byte(i)) return {errc::corrupt, "an image with other bytes"};
+    }
+    return {};
+  }
+
+  void on_restore(const snapshot_meta& meta) {
+    if (chance_.permille(500)) stored_ = state_;
+    watcher_->restored(meta, state_.last_command, state_.hash);
+  }
+
+  /// Of a durable machine: what it has executed.
+  [[nodiscard]] index_t applied_index() const noexcept { return state_.last_command; }
+
+  [[nodiscard]] machine_watcher& watcher() const noexcept { return *watcher_; }
+
+ private:
+  struct held_command {
+    index_t index{};
+    std::uint64_t hash = 0;
+    std::uint64_t key = 0;
+    std::uint64_t value = 0;
+  };
+
+  [[nodiscard]] std::byte filler_byte(std::size_t i) const noexcept {
+    return static_cast<std::byte>((state_.hash >> (i % 8 * 8) ^ i) & 0xff);
+  }
+
+  void execute(index_t index, std::uint64_t hash, std::uint64_t key, std::uint64_t value) {
+    state_.last_command = index;
+    state_.hash = machine_state::next_hash(state_.hash, index, hash);
+    state_.registers[key] = value;
+    if (kind_ == machine_kind::durable && chance_.permille(100)) stored_ = state_;
+    watcher_->executed(index, state_.hash);
+  }
+
+  machine_kind kind_;
+  std::size_t filler_;
+  machine_watcher* watcher_;
+  rng chance_;
+  machine_state state_{};
+  machine_state stored_{};  ///< durable: the oldest state that a crash may bring back.
+  std::vector<held_command> held_{};
+};
+
+/// The StateMachine of a simulated server: a handle to its machine, which must outlive it.
+template <machine_kind Kind>
+class sim_machine {
+ public:
+  static constexpr bool applies_elsewhere = Kind == machine_kind::elsewhere;
+
+  explicit sim_machine(machine& m) noexcept : machine_(&m) {}
+
+  void apply(const entry& e) { machine_->apply(e); }
+  template <class Sink>
+  result<void> write_snapshot(Sink&& sink) {
+    return machine_->write_snapshot(sink);
+  }
+  template <class Source>
+  result<void> restore(Source&& source) {
+    return machine_->restore(source);
+  }
+  [[nodiscard]] index_t applied_index() const noexcept
+    requires(Kind == machine_kind::durable)
+  {
+    return machine_->applied_index();
+  }
+
+  void on_restore(const snapshot_meta& meta) { machine_->on_restore(meta); }
+  void on_role(role_kind role, term_t term, node_id leader) { machine_->watcher().role_told(role, term, leader); }
+  void on_fate(index_t first, index_t last, term_t term, fate what) {
+    machine_->watcher().fate_told(first, last, term, what);
+  }
+  void on_read(std::uint64_t context, read_fate what, index_t index) {
+    machine_->watcher().read_told(context, what, index);
+  }
+  void on_configuration(const configuration& c, index_t index) { machine_->watcher().configuration_told(c, index); }
+
+ private:
+  machine* machine_;
+};
+
+static_assert(state_machine_policy<sim_machine<machine_kind::in_place>>);
+static_assert(state_machine_policy<sim_machine<machine_kind::elsewhere>>);
+static_assert(state_machine_policy<sim_machine<machine_kind::durable>>);
+
+}  // namespace raft::testing

@@ -1,0 +1,69 @@
+#pragma once
+
+// Meters: how often each fault was injected and each feature used. A run over many seeds in which one stays at zero has
+// not tested what it says, and fails (see report.hpp). A meter counts the effect, not the intention: `lost` counts
+// messages that did not arrive.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace raft::testing {
+
+enum class meter : std::uint8_t {
+  // The network.
+  delivered, lost, duplicated, reordered, delayed_long, clogged, cut_one_way, cut_both_ways, split, bridge, flapped,
+  dropped_by_kind, damaged_frames, replayed_old,
+  // Servers and their disks.
+  crashes, crashes_at_write, crashes_that_lost_writes, crashes_that_kept_unreported_writes, torn_appends, restarts,
+  restarts_of_all, pauses, clock_rates, clock_jumps, disk_stalls, writes_refused, syncs_failed, completions_out_of_order,
+  snapshots_refused_by_disk, reads_not_at_hand, fixed_rate_ticks,
+  // Elections.
+  pre_votes_asked, votes_asked, votes_granted, leaders, campaigns_forced, step_downs, candidacies,
+  // Replication.
+  appends_with_entries, heartbeats, appends_refused, truncations, peers_to_snapshot, compactions, snapshots_taken,
+  snapshot_chunks, snapshots_installed, snapshot_transfers_resumed, figure_8_states, commits_of_older_terms,
+  // Clients.
+  proposals, spans, empty_proposals, largest_proposals, refused_too_large, refused_busy, refused_not_leader, fates_applied,
+  fates_dropped, fates_unknown, reads_asked, reads_ready, reads_dropped, applied, applied_elsewhere, machines_restored,
+  durable_machines_restarted,
+  // The shape of the cluster and of the end.
+  learners, joint_configurations, single_voters, even_voters, ends_with_all, ends_with_core, ends_with_hub, stability_watched,
+  count_,  ///< Not a meter: how many there are.
+};
+
+/// The names of the meters, in their order.
+inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)> meter_names{
+    "delivered", "lost", "duplicated", "reordered", "delayed_long", "clogged", "cut_one_way", "cut_both_ways", "split",
+    "bridge", "flapped", "dropped_by_kind", "damaged_frames", "replayed_old",
+    "crashes", "crashes_at_write", "crashes_that_lost_writes", "crashes_that_kept_unreported_writes", "torn_appends",
+    "restarts", "restarts_of_all", "pauses", "clock_rates", "clock_jumps", "disk_stalls", "writes_refused",
+    "syncs_failed", "completions_out_of_order", "snapshots_refused_by_disk", "reads_not_at_hand", "fixed_rate_ticks",
+    "pre_votes_asked", "votes_asked", "votes_granted", "leaders", "campaigns_forced", "step_downs", "candidacies",
+    "appends_with_entries", "heartbeats", "appends_refused", "truncations", "peers_to_snapshot", "compactions",
+    "snapshots_taken", "snapshot_chunks", "snapshots_installed", "snapshot_transfers_resumed", "figure_8_states",
+    "commits_of_older_terms",
+    "proposals", "spans", "empty_proposals", "largest_proposals", "refused_too_large", "refused_busy",
+    "refused_not_leader", "fates_applied", "fates_dropped", "fates_unknown", "reads_asked", "reads_ready",
+    "reads_dropped", "applied", "applied_elsewhere", "machines_restored", "durable_machines_restarted",
+    "learners", "joint_configurations", "single_voters", "even_voters", "ends_with_all", "ends_with_core",
+    "ends_with_hub", "stability_watched",
+};
+static_assert(meter_names.back() != nullptr, "every meter has a name");
+
+/// The counts of one run, or of many.
+class meters {
+ public:
+  constexpr void add(meter m, std::uint64_t n = 1) noexcept { counts_[static_cast<std::size_t>(m)] += n; }
+  [[nodiscard]] constexpr std::uint64_t operator[](meter m) const noexcept {
+    return counts_[static_cast<std::size_t>(m)];
+  }
+  constexpr void add(const meters& other) noexcept {
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+  }
+
+ private:
+  std::array<std::uint64_t, static_cast<std::size_t>(meter::count_)> counts_{};
+};
+
+}  // namespace raft::testing

@@ -1,0 +1,268 @@
+#pragma once
+
+// What a seed stands for: everything about a run that is chosen before it begins. Options, faults and workloads are drawn
+// together ("swarm"): most runs have only some of the faults, and limits are often far smaller than anybody would choose,
+// so that rare states come up within thousands of events.
+
+#include <array>
+#include <cinttypes>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include <raft/configuration.hpp>
+#include <raft/options.hpp>
+
+#include "clock.hpp"
+#include "rng.hpp"
+#include "server.hpp"
+
+namespace raft::testing {
+
+/// What may go wrong while the safety phase lasts.
+enum class fault : std::uint8_t {
+  cut_link, cut_into, cut_out_of, isolate, split, bridge, flap, clog, lossy, drop_kind,
+  crash, crash_leader, crash_at_write, crash_all, pause, disk_stall, refuse_write, sync_failure, refuse_snapshot,
+  clock_rate, clock_jump,
+  count_,  ///< Not a fault: how many there are.
+};
+
+inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::count_);
+
+/// The names of the faults, in their order.
+inline constexpr std::array<const char*, fault_count> fault_names{
+    "cut_link", "cut_into", "cut_out_of", "isolate", "split", "bridge", "flap", "clog", "lossy", "drop_kind",
+    "crash", "crash_leader", "crash_at_write", "crash_all", "pause", "disk_stall", "refuse_write", "sync_failure",
+    "refuse_snapshot", "clock_rate", "clock_jump"};
+
+/// Who is there when the faults have stopped.
+enum class ending : std::uint8_t {
+  all,   ///< Every server, fully connected.
+  core,  ///< A quorum, fully connected; the rest stay down.
+  hub,   ///< Every server, but each is connected to one alone (I45).
+};
+
+/// All times in microseconds, all chances per thousand.
+struct plan {
+  std::uint64_t seed = 0;
+  std::uint64_t events = 0;  ///< How long the safety phase is.
+
+  // The cluster.
+  configuration members{};
+  std::vector<server_traits> servers{};
+  server::options_type options{};
+  std::size_t segment_bytes = 4096;
+  std::size_t image_filler = 0;
+  instant ticker = 0;       ///< Servers tick at this rate; zero: when their deadline comes.
+  instant timer_delay = 0;  ///< A timer is late by up to this.
+
+  // The network, when no fault is under way.
+  instant latency_min = 0;
+  instant latency_max = 0;
+  std::uint64_t late_permille = 0;  ///< Messages that take up to late_max.
+  instant late_max = 0;
+  bool in_order = false;
+  std::uint64_t loss_permille = 0;
+  std::uint64_t duplicate_permille = 0;
+  std::uint64_t damage_permille = 0;
+  std::uint64_t replay_permille = 0;  ///< With a message, one from long ago comes again.
+
+  // Disks.
+  instant sync_min = 0;
+  instant sync_max = 0;
+  bool each_write_alone = false;  ///< Writes complete one by one, in any order; else all that are there by one sync.
+  std::uint64_t lose_all_permille = 0;  ///< Crashes that keep nothing that was not reported.
+  std::uint32_t cold_permille = 0;
+
+  // Clients.
+  instant work_interval = 0;  ///< The mean time between two things that clients ask.
+  std::uint64_t span_permille = 0;
+  std::uint64_t read_permille = 0;
+  std::uint64_t snapshot_permille = 0;
+  std::uint64_t campaign_permille = 0;
+  std::uint64_t hostile_permille = 0;
+  std::int64_t payload_max = 0;
+  instant apply_delay = 0;  ///< Of machines that apply elsewhere, up to this.
+
+  // Faults.
+  instant fault_interval = 0;  ///< The mean time between two faults; zero: none.
+  instant fault_length = 0;    ///< The longest duration of one.
+  std::array<bool, fault_count> faults{};
+
+  // The end.
+  raft::testing::ending ending = ending::all;
+  bool watch_stability = false;
+
+  /// [I43] How long after the faults stopped everything must be in order, besides the time for what has to be sent.
+  [[nodiscard]] instant patience() const noexcept { return 20 * options.election_timeout_max; }
+};
+
+namespace detail {
+
+inline void draw_members(plan& p, rng& r) {
+  const auto count = r.one_of<std::uint64_t>({1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 7});
+  std::vector<node_id> ids;
+  for (std::uint64_t i = 1; i <= count; ++i) ids.push_back(node_id{i});
+  p.members = voters_of(ids);
+  if (count >= 3 && r.permille(200)) {
+    p.members.learners.push_back(p.members.voters.back());
+    p.members.voters.pop_back();
+  } else if (count >= 3 && r.permille(150)) {
+    // Joint from the first moment on: halves that overlap, as if one server was being replaced.
+    p.members.outgoing.assign(ids.begin(), ids.end() - 1);
+    p.members.voters.assign(ids.begin() + 1, ids.end());
+  }
+  const bool mixed = r.permille(500);
+  const auto draw_traits = [&r] {
+    const auto kind = r.one_of({machine_kind::in_place, machine_kind::in_place, machine_kind::elsewhere, machine_kind::durable});
+    return server_traits{r.permille(700), kind};
+  };
+  const server_traits same = draw_traits();
+  for (std::uint64_t i = 0; i < count; ++i) p.servers.push_back(mixed ? draw_traits() : same);
+}
+
+inline void draw_options(plan& p, rng& r) {
+  auto& o = p.options;
+  o.election_timeout_min = r.between(50, 300) * milliseconds_us;
+  o.election_timeout_max = o.election_timeout_min + r.between(20, 200) * milliseconds_us;
+  o.heartbeat_interval = o.election_timeout_min / r.between(2, 8);
+  o.pre_vote = r.permille(700);
+  o.check_quorum = r.permille(700);
+  o.max_entries_per_append = static_cast<std::uint32_t>(r.log_between(1, 256));
+  o.max_bytes_per_append = static_cast<std::uint32_t>(r.log_between(64, 1 << 16));
+  o.max_inflight_messages = static_cast<std::uint32_t>(r.log_between(1, 64));
+  o.max_inflight_bytes = o.max_bytes_per_append * static_cast<std::uint64_t>(r.log_between(1, 64));
+  o.eager_messages = static_cast<std::uint32_t>(r.between(1, std::min<std::int64_t>(o.max_inflight_messages, 4)));
+  p.payload_max = r.log_between(8, 2048);
+  o.max_entry_bytes = static_cast<std::uint32_t>(p.payload_max);
+  o.max_uncommitted_bytes = entry_bytes(o.max_entry_bytes) * static_cast<std::uint64_t>(r.log_between(1, 256));
+  o.commit_at_once = r.permille(400);
+  o.max_apply_bytes = r.permille(500) ? static_cast<std::uint64_t>(r.log_between(1, 4096)) : o.max_apply_bytes;
+  o.snapshot_chunk_bytes = static_cast<std::uint32_t>(r.log_between(32, 4096));
+  o.trailing_entries = static_cast<std::uint64_t>(r.permille(250) ? 0 : r.log_between(1, 256));
+  p.segment_bytes = static_cast<std::size_t>(r.log_between(64, 16384));
+  p.image_filler = static_cast<std::size_t>(r.permille(300) ? 0 : r.log_between(1, 2048));
+  if (r.permille(250)) p.ticker = o.heartbeat_interval / r.between(2, 10);
+  if (r.permille(300)) p.timer_delay = o.heartbeat_interval / 2;
+}
+
+inline void draw_network_and_disks(plan& p, rng& r) {
+  p.latency_min = r.log_between(50, 2000);
+  p.latency_max = p.latency_min + r.log_between(50, 10 * milliseconds_us);
+  if (r.permille(500)) p.late_permille = static_cast<std::uint64_t>(r.log_between(1, 100));
+  p.late_max = r.log_between(20 * milliseconds_us, 2000 * milliseconds_us);
+  p.in_order = r.permille(200);
+  if (r.permille(500)) p.loss_permille = static_cast<std::uint64_t>(r.log_between(1, 200));
+  if (r.permille(500)) p.duplicate_permille = static_cast<std::uint64_t>(r.log_between(1, 200));
+  if (r.permille(300)) p.damage_permille = static_cast<std::uint64_t>(r.log_between(1, 30));
+  if (r.permille(300)) p.replay_permille = static_cast<std::uint64_t>(r.log_between(1, 50));
+  p.sync_min = r.log_between(50, 1000);
+  p.sync_max = p.sync_min + r.log_between(50, 20 * milliseconds_us);
+  p.each_write_alone = r.permille(400);
+  p.lose_all_permille = r.one_of<std::uint64_t>({0, 300, 1000});
+  if (r.permille(200)) p.cold_permille = static_cast<std::uint32_t>(r.log_between(1, 100));
+}
+
+inline void draw_work_and_faults(plan& p, rng& r) {
+  p.work_interval = r.log_between(500, 50 * milliseconds_us);
+  p.span_permille = r.one_of<std::uint64_t>({0, 100, 500});
+  p.read_permille = r.one_of<std::uint64_t>({0, 100, 400});
+  p.snapshot_permille = r.one_of<std::uint64_t>({0, 20, 100, 200});
+  p.campaign_permille = r.one_of<std::uint64_t>({0, 0, 2, 20});
+  p.hostile_permille = r.one_of<std::uint64_t>({0, 20});
+  p.apply_delay = r.log_between(10, 100 * milliseconds_us);
+  if (r.permille(30)) return;  // A few runs without any fault: they must not need one.
+  p.fault_interval = r.log_between(50 * milliseconds_us, 3000 * milliseconds_us);
+  p.fault_length = r.log_between(50 * milliseconds_us, 3000 * milliseconds_us);
+  for (bool& enabled : p.faults) enabled = r.permille(500);
+}
+
+}  // namespace detail
+
+/// The plan of a seed. Precondition: none; every seed has one.
+[[nodiscard]] inline plan draw_plan(std::uint64_t seed, std::uint64_t events) {
+  plan p;
+  rng r = rng{seed}.fork(1);
+  p.seed = seed;
+  p.events = events;
+  detail::draw_members(p, r);
+  detail::draw_options(p, r);
+  detail::draw_network_and_disks(p, r);
+  detail::draw_work_and_faults(p, r);
+  p.ending = r.one_of({ending::all, ending::all, ending::core, ending::hub});
+  const bool steady = p.options.pre_vote && p.options.check_quorum;
+  if (p.ending == ending::hub && (!steady || p.servers.size() < 3)) p.ending = ending::all;
+  p.watch_stability = r.permille(120);
+  return p;
+}
+
+/// The plan as lines of text, for a report.
+[[nodiscard]] inline std::string to_text(const plan& p) {
+  std::string text;
+  const auto add = [&text](const char* name, auto value) {
+    char line[96];
+    std::snprintf(line, sizeof line, "  %s=%" PRId64, name, static_cast<std::int64_t>(value));
+    text += line;
+  };
+  const auto end_line = [&text] { text += '\n'; };
+  const auto& o = p.options;
+  add("voters", p.members.voters.size());
+  add("outgoing", p.members.outgoing.size());
+  add("learners", p.members.learners.size());
+  for (const server_traits& t : p.servers) {
+    text += t.deferred ? " deferred" : " immediate";
+    text += t.machine == machine_kind::in_place ? "" : t.machine == machine_kind::elsewhere ? "+elsewhere" : "+durable";
+  }
+  end_line();
+  add("election_timeout_min", o.election_timeout_min);
+  add("election_timeout_max", o.election_timeout_max);
+  add("heartbeat_interval", o.heartbeat_interval);
+  add("pre_vote", o.pre_vote);
+  add("check_quorum", o.check_quorum);
+  add("commit_at_once", o.commit_at_once);
+  end_line();
+  add("max_entries_per_append", o.max_entries_per_append);
+  add("max_bytes_per_append", o.max_bytes_per_append);
+  add("max_inflight_messages", o.max_inflight_messages);
+  add("max_inflight_bytes", o.max_inflight_bytes);
+  add("eager_messages", o.eager_messages);
+  end_line();
+  add("max_entry_bytes", o.max_entry_bytes);
+  add("max_uncommitted_bytes", o.max_uncommitted_bytes);
+  add("max_apply_bytes", o.max_apply_bytes);
+  add("snapshot_chunk_bytes", o.snapshot_chunk_bytes);
+  add("trailing_entries", o.trailing_entries);
+  end_line();
+  add("segment_bytes", p.segment_bytes);
+  add("image_filler", p.image_filler);
+  add("ticker", p.ticker);
+  add("timer_delay", p.timer_delay);
+  add("work_interval", p.work_interval);
+  add("apply_delay", p.apply_delay);
+  end_line();
+  add("latency_min", p.latency_min);
+  add("latency_max", p.latency_max);
+  add("late_permille", p.late_permille);
+  add("late_max", p.late_max);
+  add("in_order", p.in_order);
+  add("loss_permille", p.loss_permille);
+  add("duplicate_permille", p.duplicate_permille);
+  end_line();
+  add("sync_min", p.sync_min);
+  add("sync_max", p.sync_max);
+  add("each_write_alone", p.each_write_alone);
+  add("lose_all_permille", p.lose_all_permille);
+  add("fault_interval", p.fault_interval);
+  add("fault_length", p.fault_length);
+  add("ending", p.ending);
+  end_line();
+  text += "  faults:";
+  for (std::size_t i = 0; i < fault_count; ++i) {
+    if (p.fault_interval != 0 && p.faults[i]) text.append(" ").append(fault_names[i]);
+  }
+  end_line();
+  return text;
+}
+
+}  // namespace raft::testing

@@ -1,0 +1,253 @@
+// The simulator itself: that its runs repeat, that its parts do what they say, and that a short run over a few seeds is
+// clean. (Longer runs are the program raft_sim; that rules can be broken and are missed is break_rules.sh.)
+
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "assertion.hpp"
+#include "report.hpp"
+#include "simulation.hpp"
+
+using namespace raft;
+using namespace raft::testing;
+
+namespace {
+
+/// Counts what a disk tells.
+struct watcher final : disk_watcher {
+  void written(const disk_write&) override { ++writes; }
+  void survived(const disk_write& w) override { survivors.push_back(w.mark.value); }
+  void refused(const disk_write&) override { ++refusals; }
+  int writes = 0;
+  int refusals = 0;
+  std::vector<std::uint64_t> survivors{};
+};
+
+payload bytes_of(const char* text) {
+  return {reinterpret_cast<const std::byte*>(text), std::char_traits<char>::length(text)};
+}
+
+mark_t append(disk& d, std::uint64_t term, std::vector<payload> commands) {
+  return *d.append(term_t{term}, entry_kind::command, commands);
+}
+
+}  // namespace
+
+TEST_CASE("rng: equal seeds give equal numbers, forks give others") {
+  rng a{1};
+  rng b{1};
+  rng c = a.fork(1);
+  rng d = a.fork(2);
+  CHECK(c.next() != d.next());
+  for (int i = 0; i < 100; ++i) CHECK(a.next() == b.next());
+}
+
+TEST_CASE("rng: numbers stay within their limits and reach them") {
+  rng r{7};
+  std::set<std::int64_t> seen;
+  for (int i = 0; i < 1000; ++i) seen.insert(r.between(-2, 3));
+  CHECK(seen == std::set<std::int64_t>{-2, -1, 0, 1, 2, 3});
+  seen.clear();
+  for (int i = 0; i < 1000; ++i) seen.insert(r.log_between(1, 5));
+  CHECK(seen == std::set<std::int64_t>{1, 2, 3, 4, 5});
+}
+
+TEST_CASE("clock_face: real and local time are inverse, at any rate") {
+  clock_face f;
+  f.set_rate(1000, 700);
+  f.jump(50);
+  for (instant shown = 1100; shown < 2100; shown += 7) {
+    const instant real = f.real(shown);
+    CHECK(f.local(real) >= shown);
+    CHECK((real == 1000 || f.local(real - 1) < shown));
+  }
+  const instant before = f.local(5000);
+  f.set_rate(5000, 4096);
+  CHECK(f.local(5000) == before);
+}
+
+TEST_CASE("disk: the image shows a write at once, the durable state when all writes before it have completed") {
+  watcher w;
+  disk d{voters_of({node_id{1}}), 4096, true, w, rng{1}};
+  const mark_t first = append(d, 1, {bytes_of("a")});
+  const mark_t second = append(d, 1, {bytes_of("b")});
+  CHECK(second.value == first.value + 1);
+  CHECK(d.image().last_index() == index_t{2});
+  CHECK(d.durable().last_index() == index_t{0});
+  CHECK_FALSE(d.complete(second, second));
+  CHECK(d.durable().last_index() == index_t{0});
+  CHECK(d.complete(first, first));
+  CHECK(d.durable().last_index() == index_t{2});
+}
+
+TEST_CASE("disk: a crash keeps what was reported, and of the rest a prefix") {
+  std::set<std::uint64_t> ends;
+  for (std::uint64_t seed = 0; seed < 64; ++seed) {
+    watcher w;
+    disk d{voters_of({node_id{1}}), 4096, true, w, rng{seed}};
+    const mark_t first = append(d, 1, {bytes_of("a")});
+    append(d, 1, {bytes_of("b")});
+    append(d, 1, {bytes_of("c"), bytes_of("d"), bytes_of("e")});
+    d.complete(first, first);
+    d.crash(false);
+    CHECK(d.image() == d.durable());
+    ends.insert(d.image().last_index().value);
+  }
+  CHECK(ends == std::set<std::uint64_t>{1, 2, 3, 4, 5});
+}
+
+TEST_CASE("disk: a crash that loses all keeps what was reported, and nothing else") {
+  watcher w;
+  disk d{voters_of({node_id{1}}), 4096, true, w, rng{1}};
+  const mark_t first = append(d, 1, {bytes_of("a")});
+  append(d, 1, {bytes_of("b")});
+  d.complete(first, first);
+  const disk::remains left = d.crash(true);
+  CHECK(left.lost == 1);
+  CHECK(left.kept == 0);
+  CHECK(d.image().last_index() == index_t{1});
+}
+
+TEST_CASE("disk: what it refuses changes nothing that is read, and may be found after a crash all the same") {
+  std::set<std::uint64_t> ends;
+  for (const bool deferred : {false, true}) {
+    for (std::uint64_t seed = 0; seed < 32; ++seed) {
+      watcher w;
+      disk d{voters_of({node_id{1}}), 4096, deferred, w, rng{seed}};
+      d.refuse_from(1, true);
+      append(d, 1, {bytes_of("a")});
+      CHECK_FALSE(d.broken());
+      const payload more[]{bytes_of("b"), bytes_of("c")};
+      CHECK_FALSE(d.append(term_t{1}, entry_kind::command, more));
+      CHECK_FALSE(d.store({term_t{2}, nobody, {}}));
+      CHECK(d.power_was_cut());
+      CHECK(d.image().last_index() == index_t{1});
+      d.crash(false);
+      CHECK_FALSE(d.broken());
+      CHECK(d.image().hard_state().current_term == term_t{0});
+      if (!deferred) ends.insert(d.image().last_index().value);
+    }
+  }
+  CHECK(ends == std::set<std::uint64_t>{1, 2, 3});
+}
+
+TEST_CASE("disk: after a failed sync nothing is written any more") {
+  watcher w;
+  disk d{voters_of({node_id{1}}), 4096, true, w, rng{1}};
+  append(d, 1, {bytes_of("a")});
+  d.fail_sync();
+  CHECK(d.stuck());
+  CHECK_FALSE(d.store({term_t{2}, nobody, {}}));
+  CHECK(w.refusals == 1);
+}
+
+TEST_CASE("trail: knows what was appended, until it is cut or replaced") {
+  trail t;
+  t.append(term_t{1}, 11, 24);
+  t.append(term_t{1}, 12, 24);
+  t.append(term_t{2}, 13, 32);
+  CHECK(t.last() == index_t{3});
+  CHECK(t.holds(index_t{2}, 12));
+  CHECK(t.at(index_t{3}).bytes - t.at(index_t{1}).bytes == 56);
+  t.truncate_from(index_t{2});
+  CHECK(t.last() == index_t{1});
+  CHECK_FALSE(t.holds(index_t{2}, 12));
+  t.reset(index_t{9}, {term_t{3}, 99, 0});
+  CHECK(t.last() == index_t{9});
+  CHECK(t.holds(index_t{9}, 99));
+  CHECK_FALSE(t.knows(index_t{8}));
+}
+
+TEST_CASE("shadow: an acknowledgement covers what was acknowledged below it, and not above") {
+  shadow s;
+  s.acknowledge(term_t{1}, index_t{18});
+  s.acknowledge(term_t{4}, index_t{16});
+  REQUIRE(s.acknowledged.size() == 2);
+  CHECK(s.acknowledged[0].index == index_t{18});
+  s.acknowledge(term_t{4}, index_t{20});
+  REQUIRE(s.acknowledged.size() == 1);
+  CHECK(s.acknowledged[0].term == term_t{4});
+}
+
+TEST_CASE("history: tells which leader committed what") {
+  history h{1, voters_of({node_id{1}})};
+  h.commit(term_t{2}, {term_t{1}, 5, 50, entry_kind::command, 0});
+  h.commit(term_t{2}, {term_t{2}, 6, 60, entry_kind::no_op, 0});
+  h.commit(term_t{4}, {term_t{4}, 7, 70, entry_kind::command, 0});
+  CHECK(h.committed_before(term_t{2}) == index_t{0});
+  CHECK(h.committed_before(term_t{3}) == index_t{2});
+  CHECK(h.committed_before(term_t{9}) == index_t{3});
+  CHECK(h.commit_term(index_t{1}) == term_t{2});
+  CHECK(h.commit_term(index_t{3}) == term_t{4});
+  CHECK(h.committed(index_t{2}).last_command == index_t{1});
+  CHECK(h.committed(index_t{2}).state == h.committed(index_t{1}).state);
+}
+
+TEST_CASE("is_quorum: a majority of each half") {
+  configuration c = voters_of({node_id{1}, node_id{2}, node_id{3}});
+  const auto among = [](std::set<std::uint64_t> ids) { return [ids](node_id id) { return ids.count(id.value) != 0; }; };
+  CHECK(is_quorum(c, among({1, 3})));
+  CHECK_FALSE(is_quorum(c, among({2})));
+  c.outgoing = {node_id{3}, node_id{4}, node_id{5}};
+  CHECK_FALSE(is_quorum(c, among({1, 3})));
+  CHECK(is_quorum(c, among({1, 3, 4})));
+  CHECK_FALSE(is_quorum(voters_of({node_id{1}, node_id{2}}), among({1})));
+}
+
+TEST_CASE("network: cut links lose, clogged ones keep, others bring what was sent") {
+  plan p = draw_plan(1, 0);
+  p.loss_permille = p.duplicate_permille = p.damage_permille = p.replay_permille = p.late_permille = 0;
+  meters counts;
+  network n{p, rng{1}, counts};
+  const message m{node_id{1}, node_id{2}, term_t{3}, request_vote{index_t{4}, term_t{2}}};
+  const auto sent = n.send(0, 1, m, 100);
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].at >= 100 + p.latency_min);
+  CHECK(sent[0].at <= 100 + p.latency_max);
+  const auto opened = n.open(sent[0].frame, node_id{2});
+  REQUIRE(opened);
+  CHECK(opened->message == m);
+
+  disturbance d;
+  d.links.add(0, 1);
+  d.until = 1'000'000'000;
+  n.disturb(d);
+  CHECK(n.send(0, 1, m, 200).empty());
+  CHECK(n.send(1, 0, m, 200).size() == 1);
+  CHECK(n.lost_on_arrival(sent[0].frame, 200));
+  n.end_disturbances(d.until);
+  d.what = disturbance::kind::clog;
+  n.disturb(d);
+  REQUIRE(n.send(0, 1, m, 300).size() == 1);
+  CHECK(n.send(0, 1, m, 300)[0].at >= d.until);
+}
+
+TEST_CASE("simulate: two runs of a seed are one, runs of two seeds are two") {
+  std::set<std::uint64_t> traces;
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    running(draw_plan(seed, 2000));
+    const outcome once = simulate(draw_plan(seed, 2000));
+    const outcome again = simulate(draw_plan(seed, 2000));
+    CHECK(once.trace == again.trace);
+    CHECK(once.events == again.events);
+    traces.insert(once.trace);
+  }
+  CHECK(traces.size() == 12);
+}
+
+TEST_CASE("simulate: a short run over some seeds finds nothing, and does something") {
+  summary all;
+  std::uint64_t committed = 0;
+  for (std::uint64_t seed = 100; seed < 160; ++seed) {
+    const plan p = draw_plan(seed, 5000);
+    running(p);
+    const outcome o = simulate(p);
+    INFO(to_text(o));
+    CHECK_FALSE(o.found);
+    CHECK(o.timeouts_to_order > 0);
+    committed += o.committed;
+    all.add(o);
+  }
+  CHECK(committed > 1000);
+}

@@ -1,0 +1,82 @@
+#pragma once
+
+// The story of a run: a line for everything that happened, for whoever replays a seed.
+//
+//   [   1234.567 ms] 2 > 3  append_entries term 4 prev (17, 3) +2 commit 16 round 9
+
+#include <array>
+#include <cinttypes>
+#include <cstdarg>
+#include <cstdio>
+#include <string>
+#include <variant>
+
+#include <raft/message.hpp>
+
+#include "clock.hpp"
+
+namespace raft::testing {
+
+/// The names of the kinds of messages, in the order of message_body.
+inline constexpr std::array<const char*, std::variant_size_v<message_body>> message_names{
+    "request_pre_vote", "request_pre_vote_reply", "request_vote", "request_vote_reply",
+    "append_entries", "append_entries_reply", "install_snapshot", "install_snapshot_reply"};
+
+[[nodiscard]] inline std::string to_text(const message& m) {
+  char text[256];
+  const auto number = [](auto x) { return static_cast<std::uint64_t>(x.value); };
+  if (const auto* a = std::get_if<append_entries>(&m.body)) {
+    std::snprintf(text, sizeof text, "prev (%" PRIu64 ", %" PRIu64 ") +%u commit %" PRIu64 " round %" PRIu64,
+                  number(a->prev_log_index), number(a->prev_log_term), a->entries.count(), number(a->leader_commit),
+                  a->round);
+  } else if (const auto* r = std::get_if<append_entries_reply>(&m.body)) {
+    std::snprintf(text, sizeof text, "%s %" PRIu64 " hint (%" PRIu64 ", %" PRIu64 ") last %" PRIu64 " round %" PRIu64,
+                  r->success ? "yes" : "no", number(r->index), number(r->hint_index), number(r->hint_term),
+                  number(r->last_log_index), r->round);
+  } else if (const auto* v = std::get_if<request_vote>(&m.body)) {
+    std::snprintf(text, sizeof text, "log (%" PRIu64 ", %" PRIu64 ")", number(v->last_log_index), number(v->last_log_term));
+  } else if (const auto* p = std::get_if<request_pre_vote>(&m.body)) {
+    std::snprintf(text, sizeof text, "log (%" PRIu64 ", %" PRIu64 ")", number(p->last_log_index), number(p->last_log_term));
+  } else if (const auto* vr = std::get_if<request_vote_reply>(&m.body)) {
+    std::snprintf(text, sizeof text, "%s", vr->granted ? "yes" : "no");
+  } else if (const auto* pr = std::get_if<request_pre_vote_reply>(&m.body)) {
+    std::snprintf(text, sizeof text, "%s asked %" PRIu64, pr->granted ? "yes" : "no", number(pr->asked));
+  } else if (const auto* i = std::get_if<install_snapshot>(&m.body)) {
+    std::snprintf(text, sizeof text, "of (%" PRIu64 ", %" PRIu64 ") bytes %" PRIu64 "+%zu of %" PRIu64 " round %" PRIu64,
+                  number(i->last_included_index), number(i->last_included_term), i->offset, i->data.size(), i->size,
+                  i->round);
+  } else if (const auto* ir = std::get_if<install_snapshot_reply>(&m.body)) {
+    std::snprintf(text, sizeof text, "of %" PRIu64 " %s, wants %" PRIu64, number(ir->last_included_index),
+                  ir->installed ? "installed" : "not yet", ir->offset);
+  }
+  char line[384];
+  std::snprintf(line, sizeof line, "%" PRIu64 " > %" PRIu64 "  %s term %" PRIu64 " %s", number(m.from), number(m.to),
+                message_names[m.body.index()], number(m.term), text);
+  return line;
+}
+
+/// Where the story goes: to standard output, or, as by default, nowhere. Ask `told()` before composing a line.
+class story {
+ public:
+  explicit story(bool is_told) noexcept : told_(is_told) {}
+  [[nodiscard]] bool told() const noexcept { return told_; }
+
+  void line(instant now, const char* format, ...) const
+#if defined(__GNUC__)
+      __attribute__((format(printf, 3, 4)))
+#endif
+  {
+    if (!told_) return;
+    std::printf("[%12.3f ms] ", static_cast<double>(now) / 1000.0);
+    va_list arguments;
+    va_start(arguments, format);
+    std::vprintf(format, arguments);
+    va_end(arguments);
+    std::printf("\n");
+  }
+
+ private:
+  bool told_;
+};
+
+}  // namespace raft::testing

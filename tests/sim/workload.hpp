@@ -1,0 +1,205 @@
+#pragma once
+
+// What clients, operators and strangers do to a simulated cluster: proposals of every size, alone and in spans, reads,
+// snapshots and campaigns at random moments, and messages that no server of the cluster would send.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cluster.hpp"
+#include "hash.hpp"
+#include "rng.hpp"
+
+namespace raft::testing {
+
+class workload {
+ public:
+  workload(cluster& c, rng chance) : cluster_(&c), chance_(chance) {}
+
+  /// Does one thing, at a server that is up.
+  void act() {
+    server* s = choose();
+    if (s == nullptr) return;
+    const plan& p = cluster_->chosen();
+    if (chance_.permille(p.snapshot_permille)) return take_snapshot(*s);
+    if (chance_.permille(p.campaign_permille)) return campaign(*s);
+    if (chance_.permille(p.hostile_permille)) return disturb(*s);
+    if (chance_.permille(p.read_permille)) return (void)read(*s);
+    if (chance_.permille(p.span_permille)) return propose_span(*s);
+    const std::size_t size = draw_size();
+    make_payload(size);
+    if (size == 0) cluster_->counts().add(meter::empty_proposals);
+    (void)propose(*s, std::span<const payload>{&payloads_.front(), 1});
+  }
+
+  /// A proposal of one small command; the checks hear of it.
+  result<proposal> propose_one(server& s) {
+    make_payload(8);
+    return propose(s, std::span<const payload>{&payloads_.front(), 1});
+  }
+
+  /// Asks for a read; false if it was refused. The context is the last one given out then.
+  bool read(server& s) {
+    const std::uint64_t context = ++contexts_;
+    cluster_->counts().add(meter::reads_asked);
+    bool asked = false;
+    cluster_->call(s, [&] {
+      cluster_->checks().read_asked(s, context);
+      const auto answer = s.read(context);
+      asked = answer.has_value();
+      if (!asked) cluster_->checks().read_refused(s, context);
+    });
+    return asked;
+  }
+
+ private:
+  static constexpr std::size_t largest_span = 8;
+
+  /// Mostly the leader; now and then anyone, since clients err.
+  server* choose() {
+    server* leader = cluster_->leader();
+    if (leader != nullptr && leader->paused_until <= cluster_->now() && !chance_.permille(150)) return leader;
+    server& any = cluster_->at(chance_.below(cluster_->servers().size()));
+    return any.up && any.paused_until <= cluster_->now() ? &any : nullptr;
+  }
+
+  std::size_t draw_size() {
+    const std::int64_t limit = cluster_->chosen().payload_max;
+    switch (chance_.below(16)) {
+      case 0:
+        return 0;
+      case 1:
+        cluster_->counts().add(meter::largest_proposals);
+        return static_cast<std::size_t>(limit);
+      case 2:
+        return static_cast<std::size_t>(limit) + 1;
+      default:
+        return static_cast<std::size_t>(chance_.log_between(1, limit));
+    }
+  }
+
+  /// The first of payloads_ views `size` bytes that were never proposed before (if there is room for that).
+  void make_payload(std::size_t size) {
+    buffer_.resize(size + 8);
+    std::uint64_t word = mix(++serial_);
+    for (std::size_t at = 0; at < size; at += 8, word += 0x9e3779b97f4a7c15ULL) {
+      raft::detail::store_le<std::uint64_t>(buffer_.data() + at, word);
+    }
+    payloads_.assign(1, payload{buffer_.data(), size});
+  }
+
+  void propose_span(server& s) {
+    const std::size_t n = 1 + chance_.below(largest_span);
+    std::size_t total = 0;
+    std::array<std::size_t, largest_span> sizes{};
+    for (std::size_t i = 0; i < n; ++i) {
+      sizes[i] = std::min<std::size_t>(draw_size(), static_cast<std::size_t>(cluster_->chosen().payload_max));
+      total += sizes[i];
+    }
+    make_payload(total);
+    payloads_.clear();
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      payloads_.push_back(payload{buffer_.data() + at, sizes[i]});
+      at += sizes[i];
+    }
+    if (propose(s, payloads_)) cluster_->counts().add(meter::spans);
+  }
+
+  result<proposal> propose(server& s, std::span<const payload> commands) {
+    result<proposal> answer{errc::failed, ""};
+    cluster_->call(s, [&] {
+      cluster_->checks().about_to_propose(commands);
+      answer = s.propose(commands);
+      cluster_->checks().proposed(s, answer);
+    });
+    meters& counts = cluster_->counts();
+    if (answer) {
+      counts.add(meter::proposals);
+    } else if (answer.error().code == errc::too_large) {
+      counts.add(meter::refused_too_large);
+    } else if (answer.error().code == errc::busy) {
+      counts.add(meter::refused_busy);
+    } else if (answer.error().code == errc::not_leader) {
+      counts.add(meter::refused_not_leader);
+    }
+    if (cluster_->teller().told()) {
+      cluster_->teller().line(cluster_->now(), "%" PRIu64 " is asked to append %zu commands: %s", s.id.value,
+                              commands.size(), answer ? "done" : answer.error().what);
+    }
+    return answer;
+  }
+
+  void take_snapshot(server& s) {
+    cluster_->call(s, [&] {
+      const auto taken = s.take_snapshot();
+      if (taken) cluster_->counts().add(meter::snapshots_taken);
+    });
+  }
+
+  void campaign(server& s) {
+    cluster_->counts().add(meter::campaigns_forced);
+    cluster_->teller().line(cluster_->now(), "%" PRIu64 " is made to campaign", s.id.value);
+    cluster_->call(s, [&] {
+      cluster_->checks().forced_to_campaign(s);
+      s.campaign();
+    });
+  }
+
+  /// [I47] A message that no correct server sends is refused, and changes nothing.
+  void disturb(server& s) {
+    const glance before = s.look();
+    if (before.failed || before.term == term_t{}) return;
+    const node_id other{s.id.value % cluster_->servers().size() + 1};
+    message m{other, s.id, before.term, append_entries{}};
+    append_entries request;
+    switch (chance_.below(6)) {
+      case 0:
+        m.to = node_id{99};
+        break;
+      case 1:
+        m.from = s.id;
+        break;
+      case 2:
+        m.term = term_t{0};
+        break;
+      case 3:
+        m.term = term_t{UINT64_MAX};
+        break;
+      case 4:
+        request.prev_log_index = index_t{UINT64_MAX - 1};
+        request.prev_log_term = term_t{1};
+        m.body = request;
+        break;
+      default:
+        if (before.commit == index_t{} || before.commit < s.disk.image().first_index()) return;
+        request.prev_log_index = before.commit;
+        request.prev_log_term = term_t{s.disk.image().term_at(before.commit).value + 1};
+        m.term = before.term.next();
+        m.body = request;
+        break;
+    }
+    if (m.from == s.id && m.to == s.id && cluster_->servers().size() > 1 && chance_.permille(500)) m.from = nobody;
+    cluster_->call(s, [&] {
+      const index_t last = s.disk.image().last_index();
+      const auto taken = s.step(m);
+      const glance after = s.look();
+      const bool same = before.term == after.term && before.role == after.role && before.leader == after.leader &&
+                        before.commit == after.commit && last == s.disk.image().last_index();
+      if (taken || !same) cluster_->checks().report("I47", s, "takes a message that no server sends: %s", to_text(m).c_str());
+    });
+  }
+
+  cluster* cluster_;
+  rng chance_;
+  std::vector<std::byte> buffer_{};
+  std::vector<payload> payloads_{};
+  std::uint64_t serial_ = 0;
+  std::uint64_t contexts_ = 0;
+};
+
+}  // namespace raft::testing
