@@ -27,9 +27,7 @@
 //                             count u32, size u32 of the entries                                      the entries
 //   5  append_entries_reply   success, index, hint_index, hint_term, last_log_index, round
 //   6  install_snapshot       last_included_index, last_included_term, id, size, offset, round,
-//                             size u32 of the configuration, size u32 of the data                     both, one after
-//                                                                                                     the other, and
-//                                                                                                     zeros up to 8
+//                             size u32 of the configuration, size u32 of the data                     both; zeros to 8
 //   7  install_snapshot_reply last_included_index, id, offset, installed, round
 //
 // Entries stand in the frame as they stand in a Log (entry.hpp): encoding copies one block, decoding views one.
@@ -111,35 +109,29 @@ template <>
 struct frame_layout<request_pre_vote> {
   static constexpr std::tuple fields{&request_pre_vote::last_log_index, &request_pre_vote::last_log_term};
 };
-
 template <>
 struct frame_layout<request_pre_vote_reply> {
   static constexpr std::tuple fields{&request_pre_vote_reply::asked, &request_pre_vote_reply::granted};
 };
-
 template <>
 struct frame_layout<request_vote> {
   static constexpr std::tuple fields{&request_vote::last_log_index, &request_vote::last_log_term};
 };
-
 template <>
 struct frame_layout<request_vote_reply> {
   static constexpr std::tuple fields{&request_vote_reply::granted};
 };
-
 template <>
 struct frame_layout<append_entries> {
   static constexpr std::tuple fields{&append_entries::prev_log_index, &append_entries::prev_log_term,
                                      &append_entries::leader_commit, &append_entries::round};
 };
-
 template <>
 struct frame_layout<append_entries_reply> {
   static constexpr std::tuple fields{&append_entries_reply::success,        &append_entries_reply::index,
                                      &append_entries_reply::hint_index,     &append_entries_reply::hint_term,
                                      &append_entries_reply::last_log_index, &append_entries_reply::round};
 };
-
 template <>
 struct frame_layout<install_snapshot> {
   static constexpr std::tuple fields{&install_snapshot::last_included_index,
@@ -149,7 +141,6 @@ struct frame_layout<install_snapshot> {
                                      &install_snapshot::offset,
                                      &install_snapshot::round};
 };
-
 template <>
 struct frame_layout<install_snapshot_reply> {
   static constexpr std::tuple fields{&install_snapshot_reply::last_included_index, &install_snapshot_reply::id,
