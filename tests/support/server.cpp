@@ -57,6 +57,11 @@ class server_of final : public server {
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
   result<index_t> take_snapshot() override { return node_->take_snapshot(); }
+  result<proposal> change(const membership& target, std::optional<index_t> expected) override {
+    return node_->change_membership(target, expected);
+  }
+  result<proposal> leave_joint() override { return node_->leave_joint_configuration(); }
+  result<change_preview> preview(const membership& target) override { return node_->preview_change(target); }
   [[nodiscard]] ms deadline() const override { return node_->deadline(); }
   [[nodiscard]] raft::status<ms> status() const override { return node_->status(); }
   [[nodiscard]] bool failed() const override { return node_->failed(); }

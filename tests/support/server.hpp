@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -54,6 +55,10 @@ class server {
   raft::result<raft::proposal> propose(std::initializer_list<std::string_view> commands);
   virtual raft::result<void> read(std::uint64_t context) = 0;
   virtual raft::result<raft::index_t> take_snapshot() = 0;
+  virtual raft::result<raft::proposal> change(const raft::membership& target,
+                                              std::optional<raft::index_t> expected = {}) = 0;
+  virtual raft::result<raft::proposal> leave_joint() = 0;
+  [[nodiscard]] virtual raft::result<raft::change_preview> preview(const raft::membership& target) = 0;
 
   [[nodiscard]] virtual ms deadline() const = 0;
   [[nodiscard]] virtual raft::status<ms> status() const = 0;
