@@ -110,6 +110,10 @@ constexpr detail::verdict RAFT_NODE::check_body(const envelope& m, const install
       (chunk.data.empty() && chunk.size != chunk.offset)) {
     return {errc::impossible, "a chunk that does not lie in its snapshot"};
   }
+  const index_t at = chunk.last_included_index;
+  if (at <= commit_index_ && at >= log_.first_index().previous() && log_.term_at(at) != chunk.last_included_term) {
+    return {errc::impossible, "a snapshot that contradicts what is committed"};
+  }
   if (auto members = decode_configuration(chunk.configuration); !members) return members.error();
   return {};
 }
