@@ -4,7 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../../examples/kv/src/state.hpp"
@@ -161,4 +163,42 @@ TEST_CASE("reply_queue: many requests under way keep little memory, and none whe
   CHECK(w.taken() == expected);
   CHECK(w.queue.waiting() == 0);
   CHECK(w.queue.held_bytes() == 0);
+}
+
+TEST_CASE("serve: large replies are made a few at a time, as they are sent") {
+  world w;
+  const std::string large(300'000, 'x');
+  const auto set = w.queue.expect_write(1);
+  w.apply(set, "k", large);
+  w.taken();
+  for (int i = 0; i < 100; ++i) w.get(2);
+  CHECK(w.queue.waiting_reads() == 100);
+  w.confirm(2);
+  std::size_t most = 0;
+  std::size_t all = 0;
+  for (int i = 0; i < 100 && w.queue.waiting_reads() != 0; ++i) {
+    most = std::max(most, w.queue.ready().size());
+    all += w.taken().size();
+    w.queue.serve(w.confirmed, w.reader());
+  }
+  all += w.taken().size();
+  CHECK(most < 1'500'000);
+  CHECK(all == 100 * (large.size() + std::string("$300000\r\n\r\n").size()));
+}
+
+TEST_CASE("complete: reads in front of the write are served before it, however large") {
+  world w;
+  const auto first = w.queue.expect_write(1);
+  w.apply(first, "k", std::string(300'000, 'x'));
+  w.taken();
+  for (int i = 0; i < 10; ++i) w.get(2);
+  const auto second = w.queue.expect_write(2);
+  w.get(2);
+  w.apply(second, "k", "new");
+  CHECK(w.queue.waiting_reads() == 1);  // the one behind it waits until there is room
+  const std::string sent = w.taken();
+  CHECK(sent.size() > 3'000'000);
+  CHECK(sent.ends_with("+OK\r\n"));
+  w.confirm(2);
+  CHECK(w.taken() == "$3\r\nnew\r\n");
 }

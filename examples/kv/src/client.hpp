@@ -18,6 +18,7 @@ struct client {
   reply_queue replies{};
   std::uint64_t reading_turn = 0;  ///< The latest turn in which it asked for a read.
   bool stale_reads = false;        ///< READONLY: reads are answered by this server as it is, perhaps behind the leader.
+  bool held_back = false;          ///< Its next request is a write that waits until few reads are in front of it.
   bool closing = false;            ///< Takes no more requests, and ends when everything is answered.
   bool dirty = false;              ///< It is in the service's list of those with something to send.
 };

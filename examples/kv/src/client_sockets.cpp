@@ -65,20 +65,21 @@ void client_sockets::take_in(const handle& c) {
 }
 
 bool client_sockets::more_at_hand() const {
-  return std::any_of(ready_.begin(), ready_.end(), [](const handle& c) {
+  return !service_.desk().dirty().empty() || std::any_of(ready_.begin(), ready_.end(), [](const handle& c) {
     return c->open && (!c->more || service::has_room(*c->who));
   });
 }
 
 void client_sockets::flush() {
-  std::vector<client_number>& dirty = service_.desk().dirty();
-  for (const client_number n : dirty) {
+  // Who gets more to send while this goes on has its turn in the next one.
+  std::swap(service_.desk().dirty(), dirty_);
+  for (const client_number n : dirty_) {
     if (const handle c = find(n); c != nullptr) {
       c->who->dirty = false;
       flush(c);
     }
   }
-  dirty.clear();
+  dirty_.clear();
 }
 
 void client_sockets::flush(const handle& c) {
@@ -98,6 +99,7 @@ void client_sockets::flush(const handle& c) {
     constexpr std::size_t kept = std::size_t{1} << 20;
     out.capacity() > kept ? void(out = std::string{}) : out.clear();
     c->sent = 0;
+    if (c->who->replies.waiting() != 0) service_.desk().resume(*c->who);
     return close_if_done(c);
   }
   if (wrong != asio::error::would_block) return close(*c);

@@ -66,6 +66,7 @@ class client_sockets {
   std::vector<handle> connections_{};  ///< By the place of the client's number.
   std::vector<handle> ready_{};        ///< Those whose bytes are to be taken in.
   std::vector<handle> taken_{};
+  std::vector<client_number> dirty_{};
 };
 
 }  // namespace kv

@@ -153,6 +153,12 @@ class desk {
     forget_batch();
   }
 
+  /// Its ready replies were sent and emptied: there is room for more.
+  void resume(client& c) {
+    c.replies.serve(confirmed_, reader());
+    note(c);
+  }
+
   /// What to answer where this server cannot help: the text of an error.
   [[nodiscard]] std::string elsewhere() const {
     for (const member& m : cluster_) {

@@ -12,6 +12,9 @@
 // have committed that write any more. That is why a read in front of a write needs no confirmation of its own at the
 // moment when that write is applied, nor does one behind it that was taken in in the same turn.
 //
+// Reads can be much larger as replies than as requests, so they are served only while little is ready to be sent; only
+// those in front of a write that is applied now cannot wait, and the owner keeps them few.
+//
 // Invariants: a reply is in ready() only when all before it are; the number of a request is that of the one before it
 // plus one; `held_` holds, for each request that waits, its reply if it is known and the command if it is a read.
 
@@ -36,6 +39,8 @@ class reply_queue {
   [[nodiscard]] std::string& ready() noexcept { return ready_; }
   /// Requests that are not answered in ready().
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
+  /// Reads among them.
+  [[nodiscard]] std::size_t waiting_reads() const noexcept { return waiting_reads_; }
   /// Bytes of memory that it keeps for them, about.
   [[nodiscard]] std::size_t held_bytes() const noexcept { return held_.size() + waiting_.size() * sizeof(request); }
 
@@ -59,6 +64,7 @@ class reply_queue {
 
   /// A command that only reads.
   number expect_read(std::uint64_t turn, const command& c) {
+    ++waiting_reads_;
     return push(kind::read, turn, [&c](std::string& out) { encode(out, c); });
   }
 
@@ -68,7 +74,7 @@ class reply_queue {
   /// served before, those behind it that are confirmed (by it, or up to the turn `confirmed`) after it.
   template <class Read, class Answer>
   void complete(number n, std::uint64_t confirmed, Read&& read, Answer&& answer) {
-    serve(std::numeric_limits<std::uint64_t>::max(), read);
+    serve_while(std::numeric_limits<std::uint64_t>::max(), read, [] { return true; });
     if (n != first_) return answer(late_[resolve(n)]);
     const std::uint64_t turn = waiting_.front().turn;
     answer(ready_);
@@ -83,24 +89,10 @@ class reply_queue {
     serve(confirmed, read);
   }
 
-  /// The reads of all turns up to this one are confirmed.
+  /// The reads of all turns up to this one are confirmed. To be called again when ready() was sent and emptied.
   template <class Read>
   void serve(std::uint64_t confirmed, Read&& read) {
-    while (!waiting_.empty()) {
-      const request r = waiting_.front();
-      const std::string_view held = std::string_view{held_}.substr(held_begin_, r.bytes);
-      if (r.resolved) {
-        ready_.append(late_[first_]);
-        late_.erase(first_);
-      } else if (r.what == kind::said) {
-        ready_.append(held);
-      } else if (r.what == kind::read && r.turn <= confirmed) {
-        read(held, ready_);
-      } else {
-        return;
-      }
-      pop();
-    }
+    serve_while(confirmed, read, [this] { return ready_.size() < enough; });
   }
 
   /// The reads of all turns up to this one, and not above the confirmed one, cannot be confirmed here: they get this reply.
@@ -122,6 +114,25 @@ class reply_queue {
     bool resolved = false;  ///< Its reply is in late_.
   };
 
+  template <class Read, class Room>
+  void serve_while(std::uint64_t confirmed, Read&& read, Room&& room) {
+    while (!waiting_.empty()) {
+      const request r = waiting_.front();
+      const std::string_view held = std::string_view{held_}.substr(held_begin_, r.bytes);
+      if (r.resolved) {
+        ready_.append(late_[first_]);
+        late_.erase(first_);
+      } else if (r.what == kind::said) {
+        ready_.append(held);
+      } else if (r.what == kind::read && r.turn <= confirmed && room()) {
+        read(held, ready_);
+      } else {
+        return;
+      }
+      pop();
+    }
+  }
+
   template <class Write>
   number push(kind what, std::uint64_t turn, Write&& write) {
     const std::size_t before = held_.size();
@@ -136,6 +147,7 @@ class reply_queue {
   }
 
   void pop() {
+    if (waiting_.front().what == kind::read) --waiting_reads_;
     held_begin_ += waiting_.front().bytes;
     waiting_.pop();
     ++first_;
@@ -150,9 +162,11 @@ class reply_queue {
   }
 
   static constexpr std::size_t kept = std::size_t{64} << 10;
+  static constexpr std::size_t enough = std::size_t{1} << 20;
 
   std::string ready_{};
   fifo<request> waiting_{};
+  std::size_t waiting_reads_ = 0;
   number first_ = 0;  ///< The number of waiting_.front().
   std::string held_{};
   std::size_t held_begin_ = 0;

@@ -164,12 +164,16 @@ raft::result<std::size_t> service::take_frames(std::span<const std::byte> bytes)
   return taken;
 }
 
+// When the write is applied, their replies are made all at once, whatever their size.
+constexpr std::size_t most_reads_before_a_write = 64;
+
 bool service::has_room(client& c) {
   constexpr std::size_t most_waiting = 16'384;
   constexpr std::size_t most_ready = std::size_t{1} << 20;
   constexpr std::size_t most_held = std::size_t{16} << 20;
   return c.replies.waiting() < most_waiting && c.replies.ready().size() < most_ready &&
-         c.replies.held_bytes() < most_held;
+         c.replies.held_bytes() < most_held &&
+         !(c.held_back && c.replies.waiting_reads() > most_reads_before_a_write);
 }
 
 std::size_t service::take_requests(client& c, std::string_view bytes, bool& more) {
@@ -186,22 +190,28 @@ std::size_t service::take_requests(client& c, std::string_view bytes, bool& more
       c.closing = true;
       break;
     }
-    if (!c.parser.arguments().empty()) take_request(c, c.parser.arguments());
+    more = !c.parser.arguments().empty() && !take_request(c, c.parser.arguments());
+    if (more) break;
     taken += c.parser.consumed();
   }
   return taken;
 }
 
-void service::take_request(client& c, std::span<const std::string_view> words) {
+/// False: not now.
+bool service::take_request(client& c, std::span<const std::string_view> words) {
   command what;
   if (!parse(words, what, error_)) {
-    return desk_.say(c, [this](std::string& out) { resp::write_error(out, error_); });
+    desk_.say(c, [this](std::string& out) { resp::write_error(out, error_); });
+    return true;
   }
+  c.held_back = what.effect == effect::writes && c.replies.waiting_reads() > most_reads_before_a_write;
+  if (c.held_back) return false;
   switch (what.effect) {
-    case effect::writes: return desk_.write(c, what);
-    case effect::reads: return desk_.read(c, what);
-    case effect::local: return answer(c, what);
+    case effect::writes: desk_.write(c, what); break;
+    case effect::reads: desk_.read(c, what); break;
+    case effect::local: answer(c, what); break;
   }
+  return true;
 }
 
 void service::submit() {

@@ -94,7 +94,7 @@ class service {
 
   explicit service(const server_options& options);
   bool start(std::string& why);
-  void take_request(client& c, std::span<const std::string_view> words);
+  bool take_request(client& c, std::span<const std::string_view> words);
   void answer(client& c, const command& what);
   void say_ping(std::string& out, std::span<const std::string_view> words) const;
   void say_info(std::string& out) const;
