@@ -9,19 +9,20 @@
 //   options.hpp         the tunables
 //   format.hpp          every byte of a segment
 //   segment_writer.hpp  batches to segments; recycling, zero-filling
-//   recovery.hpp        segments to state; what is cut and what is refused
+//   recovery.hpp        the end of the log; what is cut and what is refused
+//   replay.hpp          batches to state
 //   snapshot_files.hpp  snapshots
 //   posix_files.hpp     the seam to the operating system
 //
-// A loop turn: step the node (it writes here), send, `sync()`, `node.step(raft::persisted{s.first, s.last})`. Or hand the
-// sync out: `prepare_sync()`, its `run()` on any thread while this one goes on writing, `complete()` here.
+// A loop turn: step the node (it writes here), send, `sync()`, `node.step(raft::persisted{s.first, s.last})`. Or hand
+// the sync out: `prepare_sync()`, its `run()` on any thread while this one goes on writing, `complete()` here.
 //
 // Files: `log-<sequence>` segments, `spare-<n>` segments to be, `snapshot-<index>`, `partial-<n>` a snapshot being
 // written, `synced` which batch was synced last, `lock`.
 //
 // Invariants: a batch is on disk as a whole or, after a crash, not at all; so what one sync covers is atomic. What was
-// reported durable is there after any crash, or the opening is refused with file and offset. After a failed write or sync
-// every later write fails with the same error, a sync is never tried again, and reads go on.
+// reported durable is there after any crash, or the opening is refused with file and offset. After a failed write or
+// sync every later write fails with the same error, a sync is never tried again, and reads go on.
 
 #include <algorithm>
 #include <cstddef>
@@ -63,9 +64,9 @@ struct synced_marks {
   [[nodiscard]] bool empty() const noexcept { return last == mark_t{}; }
 };
 
-/// The durable Log. Movable; not copyable. One thread at a time, but for sync_job::run. Allocates while its buffers grow
-/// to the largest batch, at each new segment, and for snapshots; nothing else. Payloads are copied twice: into the image
-/// and into the batch that gathers.
+/// The durable Log. Movable; not copyable. One thread at a time, but for sync_job::run. Allocates while its buffers
+/// grow to the largest batch, at each new segment, and for snapshots; nothing else. Payloads are copied twice: into the
+/// image and into the batch that gathers.
 template <files_policy Files = posix_files, sync_mode Mode = sync_mode::deferred>
 class file_log {
   struct parts;
@@ -89,8 +90,8 @@ class file_log {
     result<void> outcome_{};
   };
 
-  /// Opens the log in `directory`, or makes one there, with `initial` as the cluster's first configuration; a log that is
-  /// there has its own, and `initial` is not looked at. Reads all segments and, unless opted out, the snapshot.
+  /// Opens the log in `directory`, or makes one there, with `initial` as the cluster's first configuration; a log that
+  /// is there has its own, and `initial` is not looked at. Reads all segments and, unless opted out, the snapshot.
   /// errc::busy if somebody has it open; errc::corrupt where it is damaged; errc::io, no_space, unsupported_version,
   /// invalid_options, invalid_configuration. What is refused lies on the disk as before (but for the directory and the
   /// file `lock`, which are made if missing), and `failure`, if given, tells the file. Any name in the directory that
@@ -112,7 +113,7 @@ class file_log {
   [[nodiscard]] const raft::hard_state& hard_state() const noexcept { return image_.hard_state(); }
   result<mark_t> store(const raft::hard_state& h) {
     if (auto ready = begin_write(24); !ready) return ready.error();
-    std::vector<std::byte>& out = begin_item(item::hard_state, 24);
+    detail::wal::byte_buffer& out = begin_item(item::hard_state, 24);
     detail::wal::put(out, h);
     return end_write([&] { return image_.store(h); });
   }
@@ -141,23 +142,22 @@ class file_log {
   result<mark_t> append(const entries& batch) {
     if (auto ready = begin_write(batch.bytes()); !ready) return ready.error();
     if (!batch.empty()) {
-      std::vector<std::byte>& out = begin_entries(batch.count(), batch.bytes());
-      out.insert(out.end(), batch.data(), batch.data() + batch.bytes());
+      detail::wal::byte_buffer& out = begin_entries(batch.count(), batch.bytes());
+      detail::copy_bytes(out.grow(batch.bytes()), batch.data(), batch.bytes());
     }
     return end_write([&] { return image_.append(batch); });
   }
 
-  /// Precondition: `term` does not lie below that of the last entry; each payload has at most entry_payload_limit bytes.
+  /// Precondition: `term` does not lie below that of the last entry; no payload is larger than entry_payload_limit.
   result<mark_t> append(term_t term, entry_kind kind, std::span<const payload> payloads) {
     std::size_t bytes = 0;
     for (const payload p : payloads) bytes += entry_bytes(p.size());
     if (auto ready = begin_write(bytes); !ready) return ready.error();
     if (!payloads.empty()) {
-      std::vector<std::byte>& out = begin_entries(payloads.size(), bytes);
-      std::size_t at = out.size();
-      out.resize(at + bytes);
+      detail::wal::byte_buffer& out = begin_entries(payloads.size(), bytes);
+      std::byte* at = out.grow(bytes);
       for (const payload p : payloads) {
-        write_entry(out.data() + at, term, kind, p);
+        write_entry(at, term, kind, p);
         at += entry_bytes(p.size());
       }
     }
@@ -169,7 +169,7 @@ class file_log {
     RAFT_ASSERT(snapshot().index < i, "what a snapshot covers is committed, and stays");
     if (auto ready = begin_write(16); !ready) return ready.error();
     if (i <= last_index()) {
-      std::vector<std::byte>& out = begin_item(item::truncation, 16);
+      detail::wal::byte_buffer& out = begin_item(item::truncation, 16);
       detail::wal::put(out, i.value);
       detail::wal::put(out, term_at(i.previous()).value);
     }
@@ -181,7 +181,7 @@ class file_log {
     RAFT_ASSERT(i <= snapshot().index, "only what the snapshot covers is compacted");
     if (auto ready = begin_write(16); !ready) return ready.error();
     if (first_index() <= i) {
-      std::vector<std::byte>& out = begin_item(item::compaction, 16);
+      detail::wal::byte_buffer& out = begin_item(item::compaction, 16);
       detail::wal::put(out, i.value);
       detail::wal::put(out, term_at(i).value);
     }
@@ -193,11 +193,10 @@ class file_log {
   /// Valid until the next finish_snapshot.
   [[nodiscard]] const snapshot_meta& snapshot() const noexcept { return image_.snapshot(); }
 
-  /// See log_policy; errc::corrupt where the file is damaged (then last_error() names it), errc::impossible for an offset
-  /// behind the end. Reads whole blocks of 64 KiB, into at most max + 128 KiB of memory; valid until the next call.
-  result<payload> read_snapshot(std::uint64_t offset, std::uint32_t max) {
-    return parts_->snapshots.read(offset, max);
-  }
+  /// See log_policy; errc::corrupt where the file is damaged (then last_error() names it), errc::impossible for an
+  /// offset behind the end. Reads whole blocks of 64 KiB, into at most max + 128 KiB of memory; valid until the next
+  /// call.
+  result<payload> read_snapshot(std::uint64_t offset, std::uint32_t max) { return parts_->snapshots.read(offset, max); }
 
   /// The snapshot that is being written; index zero if there is none. After a restart, as much as is whole on the disk.
   [[nodiscard]] const partial_snapshot& partial() const noexcept { return parts_->snapshots.partial(); }
@@ -266,7 +265,8 @@ class file_log {
   /// Takes back a job that was run, and returns the marks that are durable now; see sync().
   result<synced_marks> complete(const sync_job& job) {
     if (!job) return failed() ? result<synced_marks>{failure().why} : result<synced_marks>{synced_marks{}};
-    RAFT_ASSERT(parts_->in_flight && job.parts_ == parts_.get(), "a job is completed once, by the log that gave it out");
+    RAFT_ASSERT(parts_->in_flight && job.parts_ == parts_.get(),
+                "a job is completed once, by the log that gave it out");
     parts_->in_flight = false;
     const synced_marks done{parts_->flying.first, parts_->flying.last};
     parts_->flying.clear();
@@ -337,7 +337,8 @@ class file_log {
     for (const std::string& name : names) {
       std::uint64_t number = 0;
       if (name != "synced" && !detail::wal::parse_name(name, "snapshot-", number)) continue;
-      parts_->failures.note(detail::wal::damaged(0, "the segments of the log are not there"), parts_->directory + '/' + name);
+      parts_->failures.note(detail::wal::damaged(0, "the segments of the log are not there"),
+                            parts_->directory + '/' + name);
       return false;
     }
     const auto identity = parts_->files.identity();
@@ -362,8 +363,8 @@ class file_log {
     }
     if (!p.snapshots.confirm(failures)) return false;
     if (auto ready = begin_write(0); !ready) return false;
-    parts_->gathering.first = parts_->gathering.last = mark_t{1};  // never handed out: the caller's marks begin behind it
-    parts_->mark = mark_t{1};
+    // Its mark is nobody's: those that are handed out begin behind it.
+    p.mark = p.gathering.first = p.gathering.last = mark_t{1};
     if (!sync()) return false;
     return p.writer.open_synced(std::find(names.begin(), names.end(), "synced") != names.end()) || note_writer();
   }
@@ -396,7 +397,8 @@ class file_log {
     if (failed()) return failure().why;
     detail::wal::batch& b = parts_->gathering;
     if (bytes > (std::size_t{2} << 30)) return {errc::too_large, "more than 2 GiB in one write"};
-    if (b.bytes.size() + bytes > parts_->options.max_waiting_bytes && b.bytes.size() > detail::wal::batch_header_bytes) {
+    if (b.bytes.size() + bytes > parts_->options.max_waiting_bytes &&
+        b.bytes.size() > detail::wal::batch_header_bytes) {
       return {errc::busy, "max_waiting_bytes wait for sync()"};
     }
     if (b.empty()) {
@@ -406,15 +408,15 @@ class file_log {
     return {};
   }
 
-  std::vector<std::byte>& begin_item(item kind, std::size_t length) {
+  detail::wal::byte_buffer& begin_item(item kind, std::size_t length) {
     parts_->open_item = 0;
     detail::wal::put_item(parts_->gathering.bytes, kind, length);
     return parts_->gathering.bytes;
   }
 
   /// An item of entries, or more room in the last item if it is one: so a run of small appends is one run of entries.
-  std::vector<std::byte>& begin_entries(std::uint64_t count, std::size_t bytes) {
-    std::vector<std::byte>& out = parts_->gathering.bytes;
+  detail::wal::byte_buffer& begin_entries(std::uint64_t count, std::size_t bytes) {
+    detail::wal::byte_buffer& out = parts_->gathering.bytes;
     parts_->gathering.highest = std::max(parts_->gathering.highest, last_index() + count);
     if (parts_->open_item != 0) {
       std::byte* const at = out.data() + parts_->open_item;
@@ -431,12 +433,13 @@ class file_log {
   }
 
   void put_snapshot(const snapshot_meta& meta) {
-    const bool held = first_index().previous() <= meta.index && meta.index <= last_index() && term_at(meta.index) == meta.term;
-    std::vector<std::byte>& out = begin_item(item::snapshot, 0);
-    const std::size_t at = out.size();
+    const bool held =
+        first_index().previous() <= meta.index && meta.index <= last_index() && term_at(meta.index) == meta.term;
+    std::vector<std::byte> place;
+    detail::wal::put(place, meta);
+    detail::wal::byte_buffer& out = begin_item(item::snapshot, 8 + place.size());
     detail::wal::put(out, std::uint64_t{held ? 0U : 1U});
-    detail::wal::put(out, meta);
-    detail::store_le(out.data() + at - detail::wal::item_header_bytes, static_cast<std::uint32_t>(out.size() - at));
+    detail::copy_bytes(out.grow(place.size()), place.data(), place.size());
   }
 
   /// Ends a write: gives it its mark, syncs it where writes are durable on return, and shows it to reads.

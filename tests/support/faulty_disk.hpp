@@ -1,8 +1,8 @@
 #pragma once
 
-// A disk in memory that does to file_log what disks do: it loses what was not synced, sector by sector and name by name;
-// it fails calls; it drops what a failed sync was to write and goes on showing it. A value: copy it to try several ends
-// of one run.
+// A disk in memory that does to file_log what disks do: it loses what was not synced, sector by sector and name by
+// name; it fails calls; it drops what a failed sync was to write and goes on showing it. A value: copy it to try
+// several ends of one run.
 
 #include <algorithm>
 #include <cstddef>
@@ -64,7 +64,7 @@ struct disk {
   };
 
   std::map<int, inode> files{};
-  std::map<std::string, int> names{};          ///< What list() and open() show.
+  std::map<std::string, int> names{};  ///< What list() and open() show.
   std::map<std::string, int> durable_names{};
   std::vector<renaming> pending_names{};
   std::map<int, handle> handles{};
@@ -75,17 +75,17 @@ struct disk {
 
   // ---- faults
 
-  std::uint64_t calls = 0;                ///< How many calls were made (close and lock apart).
+  std::uint64_t calls = 0;  ///< How many calls were made (close and lock apart).
   std::uint64_t syncs = 0;
   std::uint64_t writes = 0;
-  std::uint64_t fail_at = 0;              ///< The number of the call that fails; zero: none.
+  std::uint64_t fail_at = 0;  ///< The number of the call that fails; zero: none.
   raft::errc fail_code = raft::errc::io;
-  std::uint64_t dead_from = UINT64_MAX;   ///< From this call on the machine is off: nothing is done, all fails.
-  std::size_t torn_bytes = 0;             ///< A write that is the call dead_from still writes so many bytes,
-  std::size_t tore = 0;                   ///< and wrote so many.
-  bool short_writes = false;              ///< Writes take at most 700 bytes a call, reads 900.
-  std::uint64_t room = UINT64_MAX;        ///< Bytes that all files together may have.
-  bool lies = false;                      ///< sync() says yes and does nothing.
+  std::uint64_t dead_from = UINT64_MAX;         ///< From this call on the machine is off: nothing is done, all fails.
+  std::size_t torn_bytes = 0;                   ///< A write that is the call dead_from still writes so many bytes,
+  std::size_t tore = 0;                         ///< and wrote so many.
+  bool short_writes = false;                    ///< Writes take at most 700 bytes a call, reads 900.
+  std::uint64_t room = UINT64_MAX;              ///< Bytes that all files together may have.
+  bool lies = false;                            ///< sync() says yes and does nothing.
   std::uint64_t identity = 0x0123456789ABCDEF;  ///< Of the next log that is made.
 
   [[nodiscard]] std::uint64_t used() const {
@@ -121,10 +121,14 @@ struct disk {
     random r{k.seed};
     const auto kept = [&](std::uint64_t when) {
       switch (k.what) {
-        case keep::how::nothing: return false;
-        case keep::how::everything: return true;
-        case keep::how::prefix: return when <= k.until;
-        case keep::how::any: return r.below(2) == 0;
+        case keep::how::nothing:
+          return false;
+        case keep::how::everything:
+          return true;
+        case keep::how::prefix:
+          return when <= k.until;
+        case keep::how::any:
+          return r.below(2) == 0;
       }
       return false;
     };
@@ -132,7 +136,8 @@ struct disk {
       for (const change& c : f.pending) {
         if (!kept(c.when)) continue;
         if (f.durable.size() < c.size) f.durable.resize(c.size);
-        std::copy(c.bytes.begin(), c.bytes.end(), f.durable.begin() + static_cast<std::ptrdiff_t>(c.sector_number * sector));
+        std::copy(c.bytes.begin(), c.bytes.end(),
+                  f.durable.begin() + static_cast<std::ptrdiff_t>(c.sector_number * sector));
       }
       f.pending.clear();
       f.seen = f.durable;
@@ -159,7 +164,8 @@ struct disk {
 
   void settle(const renaming& c) {
     const auto gone = durable_names.find(c.from);
-    if (c.what != renaming::kind::create && gone != durable_names.end() && gone->second == c.file) durable_names.erase(gone);
+    const bool same = gone != durable_names.end() && gone->second == c.file;
+    if (c.what != renaming::kind::create && same) durable_names.erase(gone);
     if (c.what == renaming::kind::create) durable_names[c.from] = c.file;
     if (c.what == renaming::kind::rename) durable_names[c.to] = c.file;
   }
@@ -245,11 +251,14 @@ struct disk_files {
     if (on->lies) return {};
     for (const disk::change& c : inode.pending) {
       if (inode.durable.size() < c.size) inode.durable.resize(c.size);
-      std::copy(c.bytes.begin(), c.bytes.end(), inode.durable.begin() + static_cast<std::ptrdiff_t>(c.sector_number * sector));
+      std::copy(c.bytes.begin(), c.bytes.end(),
+                inode.durable.begin() + static_cast<std::ptrdiff_t>(c.sector_number * sector));
     }
     inode.pending.clear();
     return {};
   }
+
+  void start_writing(file, std::uint64_t, std::uint64_t) const {}
 
   raft::result<std::uint64_t> size_of(file f) const {
     if (auto r = on->call(); !r) return r.error();

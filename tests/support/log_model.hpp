@@ -17,11 +17,11 @@
 
 namespace test {
 
-inline raft::payload bytes_of(std::string_view text) {
-  return std::as_bytes(std::span{text.data(), text.size()});
-}
+inline raft::payload bytes_of(std::string_view text) { return std::as_bytes(std::span{text.data(), text.size()}); }
 
-inline raft::configuration three_voters() { return raft::voters_of({raft::node_id{1}, raft::node_id{2}, raft::node_id{3}}); }
+inline raft::configuration three_voters() {
+  return raft::voters_of({raft::node_id{1}, raft::node_id{2}, raft::node_id{3}});
+}
 
 /// Entries in their wire form, in memory of their own.
 struct owned_entries {
@@ -58,27 +58,38 @@ raft::result<void> apply(Log& log, const write_op& op) {
   using kind = write_op::kind;
   raft::result<raft::mark_t> r = raft::mark_t{};
   switch (op.what) {
-    case kind::store: r = log.store(op.hard); break;
-    case kind::append: r = log.append(op.batch.view()); break;
+    case kind::store:
+      r = log.store(op.hard);
+      break;
+    case kind::append:
+      r = log.append(op.batch.view());
+      break;
     case kind::propose: {
       std::vector<raft::payload> views;
       for (const auto& p : op.payloads) views.push_back(bytes_of(p));
       r = log.append(op.term, raft::entry_kind::command, views);
       break;
     }
-    case kind::truncate: r = log.truncate_from(op.index); break;
-    case kind::compact: r = log.compact(op.index); break;
+    case kind::truncate:
+      r = log.truncate_from(op.index);
+      break;
+    case kind::compact:
+      r = log.compact(op.index);
+      break;
     case kind::snapshot: {
       if (auto b = log.begin_snapshot(op.meta); !b) return b;
       for (std::size_t at = 0; at < op.image.size(); at += 7000) {
-        if (auto w = log.write_snapshot(bytes_of(op.image).subspan(at, std::min<std::size_t>(7000, op.image.size() - at))); !w) {
+        if (auto w =
+                log.write_snapshot(bytes_of(op.image).subspan(at, std::min<std::size_t>(7000, op.image.size() - at)));
+            !w) {
           return w;
         }
       }
       r = log.finish_snapshot();
       break;
     }
-    case kind::sync: break;
+    case kind::sync:
+      break;
   }
   return r ? raft::result<void>{} : raft::result<void>{r.error()};
 }
@@ -146,7 +157,8 @@ class op_maker {
     if (term_ < log.term_at(log.last_index())) term_ = log.term_at(log.last_index());
     switch (random_.below(16)) {
       case 0:
-      case 1: return store(log);
+      case 1:
+        return store(log);
       case 2:
         if (log.last_index() > log.snapshot().index) {
           op.what = write_op::kind::truncate;
@@ -163,14 +175,19 @@ class op_maker {
         }
         break;
       case 4:
-      case 5: return snapshot(log);
+      case 5:
+        return snapshot(log);
       case 6:
       case 7:
       case 8:
-      case 9: return propose();
+      case 9:
+        return propose();
       case 10:
-      case 11: op.what = write_op::kind::sync; return op;
-      default: break;
+      case 11:
+        op.what = write_op::kind::sync;
+        return op;
+      default:
+        break;
     }
     return append();
   }

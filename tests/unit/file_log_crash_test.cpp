@@ -1,5 +1,5 @@
-// Crashes of a file_log: at every call that it makes to the system, with every kind of remainder of what was not synced.
-// After each the log shows the state of the last sync, or of the one under way; nothing else.
+// Crashes of a file_log: at every call that it makes to the system, with every kind of remainder of what was not
+// synced. After each the log shows the state of the last sync, or of the one under way; nothing else.
 
 #include <doctest/doctest.h>
 

@@ -75,7 +75,8 @@ struct image {
 };
 
 /// The batches of a segment, as [offset, size).
-std::vector<std::pair<std::size_t, std::size_t>> batches_of(const std::vector<std::byte>& segment, std::uint64_t identity) {
+std::vector<std::pair<std::size_t, std::size_t>> batches_of(const std::vector<std::byte>& segment,
+                                                            std::uint64_t identity) {
   namespace wal = raft::detail::wal;
   const auto header = wal::decode_segment_header({segment.data(), segment.size()});
   REQUIRE(header.has_value());
@@ -400,7 +401,8 @@ TEST_CASE("damage: with verify_snapshot off, a damaged image is found where it i
   CHECK(reopened(whole.d, o).find("SNAPSHOT UNREADABLE") != std::string::npos);
 }
 
-TEST_CASE("failures: at every call, each kind: it fails for good, reads go on, and what was reported durable is there") {
+TEST_CASE(
+    "failures: at every call, each kind: it fails for good, reads go on, and what was reported durable is there") {
   for (const std::uint64_t seed : {1U, 3U, 6U}) {
     const script s = script::random_one(seed, 30);
     disk clean;
@@ -443,7 +445,8 @@ TEST_CASE("failures: at every call, each kind: it fails for good, reads go on, a
               const std::uint64_t calls = d.calls;
               const raft::payload payload = test::bytes_of("x");
               CHECK(log->store({}).error().code == code);
-              CHECK(log->append(raft::term_t{99}, raft::entry_kind::command, std::span{&payload, 1}).error().code == code);
+              CHECK(log->append(raft::term_t{99}, raft::entry_kind::command, std::span{&payload, 1}).error().code ==
+                    code);
               CHECK(log->begin_snapshot({}).error().code == code);
               CHECK(log->write_snapshot(payload).error().code == code);
               CHECK(log->finish_snapshot().error().code == code);

@@ -66,9 +66,7 @@ Log open(test::disk& d, const raft::file_log_options& o = small()) {
 
 /// Closes the log, lets the power fail with nothing kept that was not synced, and opens it again.
 void crash_and_reopen(deferred_log& log, test::disk& d, const raft::file_log_options& o = small()) {
-  {
-    const deferred_log closed = std::move(log);
-  }
+  { const deferred_log closed = std::move(log); }
   d.crash({});
   log = open(d, o);
 }
@@ -172,8 +170,10 @@ TEST_CASE("open: refuses options and configurations that make no sense") {
   CHECK(attempt([](auto& o) { o.segment_bytes = 8193; }).error().code == errc::invalid_options);
   CHECK(attempt([](auto& o) { o.fill_bytes = 4095; }).error().code == errc::invalid_options);
   CHECK(attempt([](auto& o) { o.max_waiting_bytes = 4095; }).error().code == errc::invalid_options);
-  CHECK(attempt([](auto& o) { o.max_waiting_bytes = (std::uint64_t{2} << 30) + 1; }).error().code == errc::invalid_options);
-  CHECK(deferred_log::open("dir", {}, small(), nullptr, test::disk_files{&d}).error().code == errc::invalid_configuration);
+  CHECK(attempt([](auto& o) { o.max_waiting_bytes = (std::uint64_t{2} << 30) + 1; }).error().code ==
+        errc::invalid_options);
+  CHECK(deferred_log::open("dir", {}, small(), nullptr, test::disk_files{&d}).error().code ==
+        errc::invalid_configuration);
   CHECK(d.names.empty());
 }
 

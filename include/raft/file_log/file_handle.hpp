@@ -74,6 +74,7 @@ class file_handle {
   }
 
   [[nodiscard]] result<void> sync() const { return files_.sync(file_); }
+  void start_writing(std::uint64_t offset, std::uint64_t n) const { files_.start_writing(file_, offset, n); }
   [[nodiscard]] result<std::uint64_t> size() const { return files_.size_of(file_); }
 
  private:

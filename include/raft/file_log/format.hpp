@@ -2,22 +2,27 @@
 
 // The byte forms on disk of file_log's segments, all little-endian.
 //
-//   segment   log-<sequence>     header, padded to a multiple of 512; then batches back to back
-//     header  {magic u64, crc u32, version u32, identity u64, sequence u64, first batch u64, epoch u32, length u32, state}
-//     batch   {header_crc u32, body_crc u32, length u32, sequence u32, number u64, durable u64, epoch u32, 0 u32, items}
+//   segment   log-<sequence>
+//     header  {magic u64, crc u32, version u32, identity u64, sequence u64, number of the first batch u64, epoch u32,
+//              length u32, 0 u64, state}, padded to a multiple of 512; then batches back to back
+//     batch   {crc of the header u32, crc of the items u32, length u32, sequence u32, number u64, durable u64,
+//              epoch u32, 0 u32, items}
 //       item  {length u32, kind u32, what the kind says}; lengths are multiples of 8
-//   `synced`  {magic u64, identity u64, number u64, 0 u32, crc u32}
+//   synced    {magic u64, identity u64, number u64, 0 u32, crc u32}
 //
 // A batch is what one sync makes durable: all of it or, after a crash, none. Each checksum of a batch starts from the
 // log's identity, a random number that no client knows, so that bytes inside a payload never pass for a batch, nor does
 // a batch of another log. Batches are numbered through the life of the log; one sector rewritten, dropped, doubled or
 // swapped breaks the sequence of numbers. The epoch rises with each opening, so that what a former process left behind
-// the end of the log is never taken for what this one writes there; and the sequence number of the segment does the same
-// for a file that is used again.
+// the end of the log is never taken for what this one writes there; and the sequence number of the segment does the
+// same for a file that is used again.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <raft/bytes.hpp>
@@ -29,8 +34,8 @@
 
 namespace raft::detail::wal {
 
-inline constexpr std::uint64_t segment_magic = 0x31474F4C54464152;   // "RAFTLOG1"
-inline constexpr std::uint64_t synced_magic = 0x434E595354464152;    // "RAFTSYNC"
+inline constexpr std::uint64_t segment_magic = 0x31474F4C54464152;  // "RAFTLOG1"
+inline constexpr std::uint64_t synced_magic = 0x434E595354464152;   // "RAFTSYNC"
 inline constexpr std::uint32_t format_version = 1;
 inline constexpr std::size_t sector_bytes = 512;
 inline constexpr std::size_t batch_header_bytes = 40;
@@ -49,6 +54,36 @@ inline constexpr std::size_t synced_bytes = 32;
 }
 
 // ---------------------------------------------------------------------------------------------------- writing, reading
+
+/// Bytes that grow at the end and are not set before they are written, which is what distinguishes it from a vector.
+class byte_buffer {
+ public:
+  [[nodiscard]] std::byte* data() noexcept { return bytes_.get(); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+  /// Room for n more bytes, to be written by the caller; valid until the next call.
+  std::byte* grow(std::size_t n) {
+    if (n > capacity_ - size_) {
+      const std::size_t capacity = std::max(size_ + n, 2 * capacity_);
+      std::unique_ptr<std::byte[]> larger{new std::byte[capacity]};
+      copy_bytes(larger.get(), bytes_.get(), size_);
+      bytes_ = std::move(larger);
+      capacity_ = capacity;
+    }
+    size_ += n;
+    return bytes_.get() + size_ - n;
+  }
+
+  /// Precondition: n <= size().
+  void shrink(std::size_t n) noexcept { size_ = n; }
+
+ private:
+  std::unique_ptr<std::byte[]> bytes_{};
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+inline void put(byte_buffer& out, std::uint64_t n) { store_le(out.grow(8), n); }
 
 inline void put(std::vector<std::byte>& out, std::uint64_t n) {
   const std::size_t at = out.size();
@@ -89,7 +124,8 @@ struct small_state {
   friend bool operator==(const small_state&, const small_state&) = default;
 };
 
-inline void put(std::vector<std::byte>& out, const hard_state& h) {
+template <class Bytes>
+void put(Bytes& out, const hard_state& h) {
   put(out, h.current_term.value);
   put(out, h.voted_for.value);
   put(out, h.commit_hint.value);
@@ -235,8 +271,8 @@ inline void seal_batch(std::byte* batch, std::size_t size, const batch_header& h
   store_le(batch, crc32c(batch + 4, batch_header_bytes - 4, seed));
 }
 
-/// Whether a batch's header lies at `at`; if so, it is in `h`. What may lie there is anything: zeros, an old batch, half
-/// of one.
+/// Whether a batch's header lies at `at`; if so, it is in `h`. What may lie there is anything: zeros, an old batch,
+/// half of one.
 inline bool read_batch_header(const std::byte* at, std::uint32_t seed, batch_header& h) noexcept {
   if (load_le<std::uint32_t>(at) != crc32c(at + 4, batch_header_bytes - 4, seed)) return false;
   h = {load_le<std::uint32_t>(at + 4),  load_le<std::uint32_t>(at + 8),  load_le<std::uint32_t>(at + 12),
@@ -253,11 +289,12 @@ enum class item : std::uint32_t {
   snapshot = 5,    ///< {1 if the log was replaced, else 0}, and the meta
 };
 
-inline void put_item(std::vector<std::byte>& out, item kind, std::size_t length) {
+template <class Bytes>
+void put_item(Bytes& out, item kind, std::size_t length) {
   put(out, length | std::uint64_t{static_cast<std::uint32_t>(kind)} << 32);
 }
 
-// ---------------------------------------------------------------------------------------------------- the file `synced`
+// ---------------------------------------------------------------------------------------------------- synced
 
 inline void encode_synced(std::byte* to, std::uint64_t identity, std::uint64_t number) noexcept {
   store_le(to, synced_magic);

@@ -21,13 +21,13 @@ struct file_log_options {
   /// The size of a segment of the log, in bytes; at least 4 KiB. A larger batch gets a segment of its own. Entries go
   /// from the disk a whole segment at a time.
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
-  /// How many segments that are no longer needed are kept, to be written again: that spares filling new ones with zeros.
+  /// How many segments that are needed no more are kept, to be written again: that spares filling new ones with zeros.
   std::uint32_t spare_segments = 2;
-  /// The next segment is filled with zeros while the current one is written, by so many bytes at a time, each synced;
-  /// it is also the longest that a sync has to wait for it. At least 4 KiB.
+  /// The next segment is filled with zeros while the current one is written, by so many bytes at a time; that is what
+  /// a sync may have to wait for, besides its own bytes. At least 4 KiB.
   std::uint32_t fill_bytes = 256U << 10;
-  /// Note each sync in the file `synced`, by a write of 32 bytes that is itself not synced. It lets an opening that finds
-  /// the last batch damaged say that it had been synced (see `recovery.hpp`); costs about 1 us a sync.
+  /// Note each sync in the file `synced`, by a write of 32 bytes that is itself not synced. It lets an opening that
+  /// finds the last batch damaged say that it had been synced (see `recovery.hpp`); costs about 1 us a sync.
   bool record_syncs = true;
   /// Read the whole snapshot when the log is opened and check it, instead of only where it is read later.
   bool verify_snapshot = true;

@@ -1,23 +1,24 @@
 #pragma once
 
 // The seam between file_log and the operating system: every system call that file_log makes is one function of a
-// `Files` policy. `posix_files` is the real one; a test puts a disk in memory in its place that loses, tears and damages
-// what was written.
+// `Files` policy. `posix_files` is the real one; a test puts a disk in memory in its place that loses, tears and
+// damages what was written.
 //
 // What file_log relies on, of any Files:
 // 1. What `sync` has confirmed survives any crash. What was written and not synced may be lost or kept sector by sector
 //    (512 bytes), in any subset; a sector is never a mixture, and a sector that was not written keeps its content.
-// 2. That a name came, went or changed survives a crash once `sync_directory` has confirmed it. A rename is atomic: after
-//    a crash the new name shows the old file or the new one.
+// 2. That a name came, went or changed survives a crash once `sync_directory` has confirmed it. A rename is atomic:
+//    after a crash the new name shows the old file or the new one.
 // 3. A failed `sync` says that anything written since the last one may be lost, whatever a later read or sync says.
-// 4. Failures are values: errc::no_space where room is lacking, errc::busy for a lock that somebody holds, else errc::io
-//    with errno in `detail`.
+// 4. Failures are values: errc::no_space where room is lacking, errc::busy for a lock that somebody holds, else
+//    errc::io with errno in `detail`.
 
 #include <cerrno>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <dirent.h>
@@ -45,7 +46,8 @@ struct posix_files {
   static constexpr file none = -1;
 
   [[nodiscard]] result<file> open(const std::string& path, open_mode mode) const noexcept {
-    const int flags = mode == open_mode::read ? O_RDONLY : mode == open_mode::write ? O_RDWR : O_RDWR | O_CREAT | O_TRUNC;
+    int flags = mode == open_mode::read ? O_RDONLY : O_RDWR;
+    if (mode == open_mode::create) flags |= O_CREAT | O_TRUNC;
     return opened(::open(path.c_str(), flags | O_CLOEXEC, 0640), "a file cannot be opened");
   }
 
@@ -92,6 +94,15 @@ struct posix_files {
 #endif
   }
 
+  /// Sets the system to writing out a range soon, without waiting for it; promises nothing.
+  void start_writing(file f, std::uint64_t offset, std::uint64_t n) const noexcept {
+#if defined(__linux__)
+    static_cast<void>(::sync_file_range(f, static_cast<off_t>(offset), static_cast<off_t>(n), SYNC_FILE_RANGE_WRITE));
+#else
+    static_cast<void>(f), static_cast<void>(offset), static_cast<void>(n);
+#endif
+  }
+
   [[nodiscard]] result<std::uint64_t> size_of(file f) const noexcept {
     struct stat about {};
     if (::fstat(f, &about) != 0) return failed("the size of a file cannot be read");
@@ -135,8 +146,8 @@ struct posix_files {
     for (errno = 0; const dirent* entry = ::readdir(open_directory); errno = 0) names.emplace_back(entry->d_name);
     const int number = errno;
     ::closedir(open_directory);
-    if (number != 0) return raft::error{errc::io, {}, static_cast<std::uint64_t>(number), "the directory cannot be read"};
-    return names;
+    errno = number;
+    return number == 0 ? result<std::vector<std::string>>{std::move(names)} : failed("the directory cannot be read");
   }
 
   /// A number that others cannot guess and that no other directory has: the identity of a new log.
@@ -162,8 +173,9 @@ struct posix_files {
 
 /// What `raft::file_log<Files>` needs of a Files; the contract is at the top of this file.
 template <class F>
-concept files_policy = std::copyable<F> && requires(const F& f, typename F::file h, const std::string& path, std::byte* to,
-                                                    const std::byte* from, std::size_t n, std::uint64_t offset) {
+concept files_policy = std::copyable<F> &&
+    requires(const F& f, typename F::file h, const std::string& path, std::byte* to, const std::byte* from,
+             std::size_t n, std::uint64_t offset) {
   { F::none } -> std::convertible_to<typename F::file>;
   { f.open(path, open_mode::read) } -> std::same_as<result<typename F::file>>;
   { f.lock(path) } -> std::same_as<result<typename F::file>>;
@@ -171,6 +183,7 @@ concept files_policy = std::copyable<F> && requires(const F& f, typename F::file
   { f.read_at(h, to, n, offset) } -> std::same_as<result<std::size_t>>;
   { f.write_at(h, from, n, offset) } -> std::same_as<result<std::size_t>>;
   { f.sync(h) } -> std::same_as<result<void>>;
+  f.start_writing(h, offset, offset);
   { f.size_of(h) } -> std::same_as<result<std::uint64_t>>;
   { f.rename(path, path) } -> std::same_as<result<void>>;
   { f.remove(path) } -> std::same_as<result<void>>;

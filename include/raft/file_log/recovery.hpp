@@ -1,7 +1,7 @@
 #pragma once
 
-// The reading half of file_log: from the segments of a directory to the state that they hold. It writes nothing; what it
-// refuses lies on the disk as before.
+// The reading half of file_log: from the segments of a directory to the state that they hold. It writes nothing; what
+// it refuses lies on the disk as before.
 //
 // One pass, oldest segment first, each read in large pieces. Where the next batch should begin and does not, the log
 // ends: by a write that a crash cut short (the one case that is cut silently), or by damage (refused, with file and
@@ -13,10 +13,11 @@
 //   - the file `synced`, which names the last batch that was synced.
 // So damage is told from a torn write except where it takes all batches from some place to the end of the log, and
 // `synced` does not name them: it is written after each sync, without one, so it knows all syncs when a process is
-// killed, and those of the last half minute may be missing from it when the power fails. Each opening syncs what it found
-// and then writes a batch of its own, which ends the doubt. With sync_policy::never nothing is ever known to be synced.
+// killed, and those of the last half minute may be missing from it when the power fails. Each opening syncs what it
+// found and then writes a batch of its own, which ends the doubt. With sync_policy::never nothing is ever known to be
+// synced.
 //
-// A batch whose checksum holds and whose content contradicts what is before it is damage as well.
+// A batch whose checksum holds and whose content contradicts what is before it is damage as well (`replay.hpp`).
 
 #include <algorithm>
 #include <cstddef>
@@ -26,14 +27,13 @@
 #include <utility>
 #include <vector>
 
-#include <raft/entry.hpp>
 #include <raft/file_log/file_handle.hpp>
 #include <raft/file_log/format.hpp>
 #include <raft/file_log/options.hpp>
+#include <raft/file_log/replay.hpp>
 #include <raft/file_log/segment_writer.hpp>
-#include <raft/memory_log.hpp>
 #include <raft/result.hpp>
-#include <raft/storage.hpp>
+#include <raft/types.hpp>
 
 namespace raft::detail::wal {
 
@@ -71,122 +71,6 @@ class file_window {
   std::vector<std::byte> bytes_{};
 };
 
-/// The state that batches add up to.
-class replay {
- public:
-  replay(small_state start, std::size_t memory_segment_bytes)
-      : image_(start.snapshot.configuration, memory_segment_bytes),
-        base_(start.base),
-        base_term_(start.base_term),
-        snapshot_(std::move(start.snapshot)) {
-    static_cast<void>(image_.store(start.hard));
-    image_.reset(start.last, start.last_term);
-  }
-
-  /// Executes the items of one batch; false if one contradicts what is before it. `highest` rises to the highest index
-  /// among its entries.
-  bool apply(payload items, index_t& highest) {
-    cursor in{items.data(), items.size()};
-    while (in.good && in.left > 0) {
-      const std::uint64_t head = in.number();
-      const payload body = in.bytes(head & 0xffffffff);
-      if (!in.good || !apply_item(static_cast<item>(head >> 32), {body.data(), body.size()}, highest)) return false;
-    }
-    return in.good;
-  }
-
-  /// What a segment that began here would repeat.
-  [[nodiscard]] small_state state() const {
-    return {image_.hard_state(), base_, base_term_, image_.last_index(), image_.term_at(image_.last_index()), snapshot_};
-  }
-
-  /// Ends the replay; false if entries that are needed were in segments that are not there.
-  bool finish() {
-    if (base_ < floor() || snapshot_.index < base_ || image_.last_index() < snapshot_.index) return false;
-    if (image_.term_at(snapshot_.index) != snapshot_.term) return false;
-    if (image_.snapshot().index != snapshot_.index) image_.place_snapshot(snapshot_);
-    return true;
-  }
-
-  [[nodiscard]] const snapshot_meta& snapshot() const noexcept { return snapshot_; }
-  [[nodiscard]] memory_log take_image() { return std::move(image_); }
-
- private:
-  /// The image holds the entries behind this; what is before it went with segments that are not there any more.
-  [[nodiscard]] index_t floor() const noexcept { return image_.first_index().previous(); }
-
-  bool apply_item(item kind, cursor in, index_t& highest) {
-    switch (kind) {
-      case item::entries: return append(in, highest);
-      case item::truncation: return truncate(in);
-      case item::hard_state: {
-        static_cast<void>(image_.store(take_hard_state(in)));
-        return in.good && in.left == 0;
-      }
-      case item::compaction: return compact(in);
-      case item::snapshot: return place(in);
-    }
-    return false;
-  }
-
-  bool append(cursor in, index_t& highest) {
-    const index_t first{in.number()};
-    const std::uint64_t count = in.number();
-    if (!in.good || first != image_.last_index().next() || count > UINT32_MAX) return false;
-    const auto batch = entries::parse(in.at, in.left, static_cast<std::uint32_t>(count));
-    if (!batch || batch->empty() || batch->first_term() < image_.term_at(image_.last_index())) return false;
-    static_cast<void>(image_.append(*batch));
-    highest = std::max(highest, image_.last_index());
-    return true;
-  }
-
-  bool truncate(cursor in) {
-    const index_t from{in.number()};
-    const term_t term{in.number()};
-    if (!in.good || in.left != 0 || from <= snapshot_.index || from > image_.last_index().next()) return false;
-    if (from <= floor()) {
-      image_.reset(from.previous(), term);
-    } else {
-      if (image_.term_at(from.previous()) != term) return false;
-      static_cast<void>(image_.truncate_from(from));
-    }
-    return true;
-  }
-
-  bool compact(cursor in) {
-    const index_t to{in.number()};
-    const term_t term{in.number()};
-    if (!in.good || in.left != 0 || to < base_ || to > snapshot_.index || to > image_.last_index()) return false;
-    if (to >= floor() && image_.term_at(to) != term) return false;
-    base_ = to;
-    base_term_ = term;
-    // Only a snapshot at or below the floor is not placed yet, and this one reaches as far as `to`.
-    if (to > floor()) static_cast<void>(image_.compact(to));
-    return true;
-  }
-
-  bool place(cursor in) {
-    const std::uint64_t replaced = in.number();
-    snapshot_meta meta = take_snapshot_meta(in);
-    if (!in.good || in.left != 0 || replaced > 1 || meta.index <= snapshot_.index) return false;
-    if (replaced == 1) {
-      base_ = meta.index;
-      base_term_ = meta.term;
-      image_.reset(meta.index, meta.term);
-    }
-    const bool here = meta.index >= floor();
-    if (meta.index > image_.last_index() || (here && image_.term_at(meta.index) != meta.term)) return false;
-    if (here) image_.place_snapshot(meta);
-    snapshot_ = std::move(meta);
-    return true;
-  }
-
-  memory_log image_;
-  index_t base_;
-  term_t base_term_;
-  snapshot_meta snapshot_;
-};
-
 /// Reads the log in a directory.
 template <class Files>
 class recovery {
@@ -194,8 +78,8 @@ class recovery {
   recovery(const Files& files, const std::string& directory, const file_log_options& options, failure_account& failures)
       : files_(files), directory_(directory), options_(options), failures_(failures) {}
 
-  /// Reads what `names` are in the directory. False: refused, or unreadable; the failure is in the account. `initial` is
-  /// what a directory without a log begins with.
+  /// Reads what `names` are in the directory. False: refused, or unreadable; the failure is in the account. `initial`
+  /// is what a directory without a log begins with.
   bool run(const std::vector<std::string>& names, const small_state& initial) {
     std::vector<std::uint64_t> sequences;
     for (const std::string& name : names) {
@@ -210,7 +94,8 @@ class recovery {
     }
     if (!scan(sequences) || !check_synced(names)) return false;
     if (!replay_->finish()) {
-      return refuse(path_of(sequences.back()), damaged(0, "entries are missing: a segment before this one is not there"));
+      return refuse(path_of(sequences.back()),
+                    damaged(0, "entries are missing: a segment before this one is not there"));
     }
     return true;
   }
@@ -294,7 +179,7 @@ class recovery {
     if (h.first_batch != end_.number + 1) {
       return refuse(path_of(h.sequence - 1), damaged(end_.used, "a batch that was synced is damaged or missing"));
     }
-    if (h.epoch != end_.epoch && h.epoch != end_.epoch + 1) return refuse(path, damaged(40, "a segment of another time"));
+    if (h.epoch != end_.epoch && h.epoch != end_.epoch + 1) return refuse(path, damaged(40, "a segment out of turn"));
     if (!(h.state == replay_->state())) {
       return refuse(path, damaged(segment_header_bytes, "a segment contradicts the one before it"));
     }
@@ -328,13 +213,12 @@ class recovery {
   /// Behind the end of the log in its last segment: whether anything shows that there was more.
   result<void> check_tail() {
     constexpr std::uint64_t piece = std::uint64_t{1} << 20;
+    const auto sequence = static_cast<std::uint32_t>(end_.segments.back().sequence);
     for (std::uint64_t at = end_.used; at + batch_header_bytes <= window_.size(); at += piece) {
       const auto bytes = window_.at(at, piece + batch_header_bytes - 8);
       if (!bytes) return bytes.error();
       for (std::uint64_t i = 0; i < piece && i + batch_header_bytes <= bytes->size(); i += 8) {
-        if (load_le<std::uint32_t>(bytes->data() + i + 12) != static_cast<std::uint32_t>(end_.segments.back().sequence)) {
-          continue;
-        }
+        if (load_le<std::uint32_t>(bytes->data() + i + 12) != sequence) continue;
         if (shows_damage(bytes->data() + i, at + i)) {
           return damaged(end_.used, "a batch that was synced is damaged or missing");
         }
@@ -388,7 +272,9 @@ class recovery {
     failures_.note(why, path);
     return false;
   }
-  [[nodiscard]] std::string path_of(std::uint64_t sequence) const { return directory_ + '/' + name_of("log-", sequence); }
+  [[nodiscard]] std::string path_of(std::uint64_t sequence) const {
+    return directory_ + '/' + name_of("log-", sequence);
+  }
   [[nodiscard]] std::uint32_t seed() const noexcept { return seed_of(end_.identity); }
 
   const Files& files_;

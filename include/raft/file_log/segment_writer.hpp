@@ -29,7 +29,7 @@ namespace raft::detail::wal {
 
 /// What one sync makes durable, and what may go once it is. Cleared and filled again, it allocates nothing.
 struct batch {
-  std::vector<std::byte> bytes = std::vector<std::byte>(batch_header_bytes);  ///< Room for the header, then items.
+  byte_buffer bytes{};                    ///< Room for the header, then items.
   std::vector<std::byte> state_before{};  ///< The byte form of the small_state before it.
   std::vector<std::string> obsolete{};    ///< Files that nothing refers to once it is durable.
   mark_t first{};                         ///< The marks of the writes in it; zero if there are none.
@@ -37,9 +37,10 @@ struct batch {
   index_t highest{};  ///< The highest index among its entries.
   index_t base{};     ///< Once it is durable, entries up to here are needed no more.
 
+  batch() { bytes.grow(batch_header_bytes); }
   [[nodiscard]] bool empty() const noexcept { return first == mark_t{}; }
   void clear() {
-    bytes.resize(batch_header_bytes);
+    bytes.shrink(batch_header_bytes);
     obsolete.clear();
     first = last = mark_t{};
     highest = index_t{};
@@ -56,9 +57,9 @@ struct segment_on_disk {
 /// Where a log ends on disk: what recovery finds and the writer goes on from.
 struct log_end {
   std::uint64_t identity = 0;
-  std::uint64_t number = 0;  ///< Of the last batch.
-  std::uint32_t epoch = 0;   ///< Of the last opening.
-  std::uint64_t used = 0;    ///< Where the next batch goes in the last segment.
+  std::uint64_t number = 0;                 ///< Of the last batch.
+  std::uint32_t epoch = 0;                  ///< Of the last opening.
+  std::uint64_t used = 0;                   ///< Where the next batch goes in the last segment.
   std::vector<segment_on_disk> segments{};  ///< Oldest first; none in a new directory.
   std::vector<std::string> spares{};        ///< Files of the size of a segment, to be used again.
   std::uint64_t next_spare = 1;             ///< Greater than the number in any spare's name.
@@ -70,7 +71,7 @@ class segment_writer {
   segment_writer(const Files& files, std::string directory, const file_log_options& options)
       : files_(files), directory_(std::move(directory)), options_(options), synced_path_(path("synced")) {}
 
-  /// Takes up a log where recovery found its end, and raises the epoch. What is there is synced, unless nothing ever is.
+  /// Takes up a log where recovery found its end, all of which is synced unless nothing ever is; raises the epoch.
   [[nodiscard]] bool resume(log_end end) {
     end_ = std::move(end);
     ++end_.epoch;
@@ -187,7 +188,7 @@ class segment_writer {
     for (const std::string& file : b.obsolete) {
       if (!good(files_.remove(file), file)) return;
     }
-    if (retire(b.base)) fill_ahead();
+    if (retire(b.base)) fill_ahead(b.bytes.size());
   }
 
   /// Segments that hold nothing above `base` go, oldest first: to be used again, or for good.
@@ -208,26 +209,32 @@ class segment_writer {
     return sync_directory();
   }
 
-  /// Zeros in the next segment keep ahead of what is written in this one, by a quarter. A disk without room for them is
-  /// no failure yet: what is written may still fit, and a compaction may free a segment.
-  void fill_ahead() {
+  /// Zeros in the next segment keep a few portions ahead of what is written in this one; at a time one portion goes, or
+  /// as much as was just written.
+  void fill_ahead(std::uint64_t written) {
     if (!syncs() || spare_refused_ || !end_.spares.empty()) return;
     if (!filling_.is_open() && !begin_filling()) return;
-    const std::uint64_t wanted = std::min(options_.segment_bytes, end_.used + end_.used / 4 + options_.fill_bytes);
-    while (filled_ < wanted && (wanted - filled_ >= options_.fill_bytes || wanted == options_.segment_bytes)) {
-      if (fill_portion()) continue;
-      if (fill_failure_.code == errc::no_space) {
-        spare_refused_ = true;
-        filling_.close();
-        static_cast<void>(good(files_.remove(filling_path_), filling_path_));
-      } else {
-        failures_.note(fill_failure_, filling_path_);
-      }
-      return;
+    const std::uint64_t portion = options_.fill_bytes;
+    const std::uint64_t wanted = std::min(options_.segment_bytes, end_.used + 4 * portion);
+    for (std::uint64_t done = 0; done <= written && filled_ < wanted; done += portion) {
+      if (filled_ + portion > wanted && wanted < options_.segment_bytes) return;
+      if (!fill_portion()) return give_up_filling();
     }
     if (filled_ < options_.segment_bytes) return;
     end_.spares.push_back(filling_path_.substr(directory_.size() + 1));
     filling_.close();
+  }
+
+  /// A disk without room for the next segment is no failure yet: what is written may still fit into this one, and a
+  /// compaction may free one.
+  void give_up_filling() {
+    if (fill_failure_.code != errc::no_space) {
+      failures_.note(fill_failure_, filling_path_);
+      return;
+    }
+    spare_refused_ = true;
+    filling_.close();
+    static_cast<void>(good(files_.remove(filling_path_), filling_path_));
   }
 
   bool begin_filling() {
@@ -242,14 +249,16 @@ class segment_writer {
     return !failures_.any();
   }
 
-  /// The next portion of zeros, synced; else the reason is in fill_failure_.
+  /// The next portion of zeros, and a sync behind the last one; else the reason is in fill_failure_. By then the system
+  /// has written most of them, so that neither that sync nor one of the log has to wait for them.
   bool fill_portion() {
     zeros_.resize(options_.fill_bytes);
     const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(zeros_.size(), options_.segment_bytes - filled_));
     result<void> done = filling_.write(zeros_.data(), n, filled_);
-    if (done) done = filling_.sync();
-    if (!done) fill_failure_ = done.error();
+    filling_.start_writing(filled_, n);
     filled_ += n;
+    if (done && filled_ == options_.segment_bytes) done = filling_.sync();
+    if (!done) fill_failure_ = done.error();
     return done.has_value();
   }
 

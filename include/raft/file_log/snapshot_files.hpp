@@ -9,9 +9,9 @@
 //
 // A snapshot is the current one when the log says so, in the same batch that gives the log its new beginning: one file
 // appears before that, the other goes after it, and a crash in between leaves one too many, which the next opening
-// removes. The checksum of a block starts from the identity of the log, the number of the file and that of the block, so
-// that each is good for its place only. So a partial file needs no account of how far it is: after a crash, all whole
-// blocks up to the first damaged one count, and a transfer goes on from there.
+// removes. The checksum of a block starts from the identity of the log, the number of the file and that of the block,
+// so that each is good for its place only. So a partial file needs no account of how far it is: after a crash, all
+// whole blocks up to the first damaged one count, and a transfer goes on from there.
 
 #include <algorithm>
 #include <cstddef>
@@ -41,9 +41,9 @@ template <class Files>
 struct snapshot_file {
   file_handle<Files> file{};
   std::string path{};
-  snapshot_meta meta{};     ///< As it was begun.
-  std::uint64_t slot = 0;   ///< Where the slot is.
-  std::uint32_t seed = 0;   ///< The start of the blocks' checksums.
+  snapshot_meta meta{};    ///< As it was begun.
+  std::uint64_t slot = 0;  ///< Where the slot is.
+  std::uint32_t seed = 0;  ///< The start of the blocks' checksums.
   std::uint64_t number = 0;
 
   [[nodiscard]] std::uint64_t offset_of(std::uint64_t block) const noexcept {
@@ -65,7 +65,8 @@ struct snapshot_file {
     const auto got = file.read(to, n + trailer_bytes, offset_of(block));
     if (!got) return got.error();
     if (*got < n + trailer_bytes) return damaged(offset_of(block), "a snapshot ends too soon");
-    if (load_le<std::uint32_t>(to + n + 4) != n || load_le<std::uint32_t>(to + n) != crc32c(to, n, seed_of_block(block))) {
+    if (load_le<std::uint32_t>(to + n + 4) != n ||
+        load_le<std::uint32_t>(to + n) != crc32c(to, n, seed_of_block(block))) {
       return damaged(offset_of(block), "a block of a snapshot is damaged");
     }
     return {};
@@ -188,7 +189,8 @@ class snapshot_files {
 
   // ---- reading
 
-  /// See log_policy. A piece of the image, from whole blocks that are read and checked; at most max + 128 KiB of memory.
+  /// See log_policy. A piece of the image, from whole blocks that are read and checked; at most max + 128 KiB of
+  /// memory.
   result<payload> read(std::uint64_t offset, std::uint32_t max) {
     if (offset > size_) return {errc::impossible, "an offset behind the end of the snapshot"};
     const auto n = std::min<std::uint64_t>(size_ - offset, std::max(max, 1U));
