@@ -97,6 +97,10 @@ filter operator&&(filter a, filter b) {
   return [a = std::move(a), b = std::move(b)](const letter& l) { return a(l) && b(l); };
 }
 
+filter operator||(filter a, filter b) {
+  return [a = std::move(a), b = std::move(b)](const letter& l) { return a(l) || b(l); };
+}
+
 filter operator!(filter a) {
   return [a = std::move(a)](const letter& l) { return !a(l); };
 }

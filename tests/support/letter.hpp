@@ -96,6 +96,7 @@ using filter = std::function<bool(const letter&)>;
 filter to(std::uint64_t id);
 filter from(std::uint64_t id);
 filter operator&&(filter a, filter b);
+filter operator||(filter a, filter b);
 filter operator!(filter a);
 inline bool any(const letter&) { return true; }
 template <class Body>
