@@ -122,7 +122,7 @@ class cluster {
   }
 
   /// A cluster of `size` voters (1 to 15), of which the first leads.
-  explicit cluster(std::size_t size, const options& o = defaults()) : options_(o), boxes_(size) {
+  explicit cluster(std::size_t size, const options& o = defaults()) : options_(o), size_(size), boxes_(size) {
     std::vector<raft::node_id> ids;
     for (std::size_t k = 1; k <= size; ++k) ids.emplace_back(k);
     nodes_.reserve(size);
@@ -201,7 +201,7 @@ class cluster {
   /// Every node takes in its in-box. Whether there was anything to take in.
   bool round() {
     bool any = false;
-    for (std::size_t k = 0; k < nodes_.size(); ++k) any |= take_in(k);
+    for (std::size_t k = 0; k < size_; ++k) any |= take_in(k);
     return any;
   }
 
@@ -235,7 +235,7 @@ class cluster {
     while (n.last_applied() < last) {
       if (!round()) on(leader_, [](node& l) { l.tick(); });  // There was more to apply than fits in one call.
     }
-    for (std::size_t k = 0; k < nodes_.size(); ++k) {
+    for (std::size_t k = 0; k < size_; ++k) {
       if (nodes_[k].last_applied().value >= nodes_[k].log().first_index().value + trim_at) {
         on(k, [](node& full) { must(full.take_snapshot()); });
       }
@@ -248,6 +248,7 @@ class cluster {
   }
 
   options options_;
+  std::size_t size_;
   std::int64_t time_ = 0;
   std::uint64_t sent_ = 0;
   std::size_t leader_ = 0;

@@ -307,6 +307,7 @@ class node {
   constexpr void send_ready_appends(leader_role& lead, peer& p);
   constexpr bool send_append(leader_role& lead, peer& p);
   constexpr void send_heartbeat(leader_role& lead, peer& p);
+  [[nodiscard]] constexpr bool in_step(const peer& p) const;
   [[nodiscard]] constexpr bool compacted_for(const peer& p) const;
   [[nodiscard]] constexpr peer* find_peer(node_id id);
 
@@ -342,6 +343,7 @@ class node {
 
   [[nodiscard]] constexpr std::uint64_t confirmed_round(const leader_role& lead) const;
   constexpr void begin_round_for_reads(leader_role& lead);
+  [[nodiscard]] constexpr bool reads_are_open() const;
   constexpr void answer_reads();
   constexpr void answer_read(std::uint64_t context, read_fate what, index_t index);
 
@@ -427,6 +429,7 @@ class node {
   index_t handed_command_{};  ///< The last command among it, of a machine that applies elsewhere.
   raft::configuration configuration_{};  ///< In force.
   index_t configuration_index_{};        ///< The entry it is from; zero if it is the snapshot's.
+  bool is_voter_ = false;                   ///< Whether this node votes in it.
 
   // ---------------------------------------------------------------------------------------------- state: time
 

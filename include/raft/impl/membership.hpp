@@ -93,7 +93,7 @@ constexpr bool RAFT_NODE::leave_joint_by_itself(leader_role& lead) {
 /// in one last round, and makes way.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::is_removed() const {
-  return !configuration_.is_voter(id_) && configuration_index_ <= commit_index_;
+  return !is_voter_ && configuration_index_ <= commit_index_;
 }
 
 /// The latest configuration at or below `index`; an error if its entry is not at hand or not legal.
@@ -118,6 +118,7 @@ constexpr void RAFT_NODE::refresh_configuration() {
   configuration_index_ = latest;
   if (configuration_ == *in_force) return;
   configuration_ = *std::move(in_force);
+  is_voter_ = configuration_.is_voter(id_);
   if (auto* lead = std::get_if<leader_role>(&role_)) {
     match_peers_to(*lead);
     advance_commit_index(*lead);  // the quorum may have become smaller

@@ -34,6 +34,13 @@ constexpr void RAFT_NODE::begin_round_for_reads(leader_role& lead) {
   if (!under_way) begin_round(lead);
 }
 
+/// Whether any read waits for an answer: asked after every input.
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::reads_are_open() const {
+  const auto* lead = std::get_if<leader_role>(&role_);
+  return !dropped_reads_.empty() || (lead != nullptr && !lead->reads.empty());
+}
+
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::answer_reads() {
   for (const std::uint64_t context : dropped_reads_) answer_read(context, read_fate::dropped, index_t{});

@@ -130,8 +130,19 @@ constexpr void RAFT_NODE::look_at_all(leader_role& lead) {
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::replicate(leader_role& lead) {
   for (peer& p : lead.peers) {
-    if (std::exchange(p.look, false)) replicate_to(lead, p);
+    if (!std::exchange(p.look, false)) continue;
+    if (in_step(p)) {
+      p.prompt = false;
+    } else {
+      replicate_to(lead, p);
+    }
   }
+}
+
+/// Whether there is nothing to say to the peer; the common case, asked for each answer that comes.
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::in_step(const peer& p) const {
+  return p.state == progress_state::replicate && p.next > log_.last_index() && !p.heartbeat && !options_.commit_at_once;
 }
 
 RAFT_NODE_TEMPLATE

@@ -58,13 +58,14 @@ constexpr bool RAFT_NODE::write_truncation() {
 
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::write_entries_wanted() {
-  const raft::entries batch = std::exchange(received_, {});
-  const std::span<const payload> own = std::exchange(proposed_, {});
-  const auto mark = batch.empty() ? log_.append(term(), proposed_kind_, own) : log_.append(batch);
+  const std::span<const payload> own = proposed_;
+  const auto mark = own.empty() ? log_.append(received_) : log_.append(term(), proposed_kind_, own);
+  received_ = {};
+  proposed_ = {};
   if (!note(mark)) return false;
   if constexpr (!Log::durable_on_return) durable_.appended(*mark, log_.last_index());
   if (!own.empty()) {
-    auto& lead = std::get<leader_role>(role_);
+    auto& lead = *std::get_if<leader_role>(&role_);
     std::uint64_t bytes = 0;
     for (const payload& command : own) bytes += entry_bytes(command.size());
     lead.appended_bytes += bytes;
@@ -212,7 +213,7 @@ constexpr void RAFT_NODE::report() {
     if (!failed_) resolve_applied();
     give_up_proposals();
   }
-  answer_reads();
+  if (reads_are_open()) answer_reads();
 }
 
 RAFT_NODE_TEMPLATE
