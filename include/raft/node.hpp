@@ -335,7 +335,7 @@ class node {
   [[nodiscard]] constexpr result<void> check_proposal(std::span<const payload> commands) const;
   constexpr void resolve_applied();
   constexpr void resolve_covered(const snapshot_meta& snapshot);
-  constexpr void resolve(index_t first, index_t last, term_t term, fate what);
+  constexpr void resolve(index_t first, index_t last, term_t of, fate what);
   constexpr void give_up_proposals();
   constexpr void leave_leadership();
 
