@@ -111,6 +111,9 @@ class server {
  protected:
   explicit server(std::shared_ptr<world> w) : world_(std::move(w)) {}
   std::shared_ptr<world> world_;
+
+ private:
+  std::vector<letter> handed_out_{};  ///< Keeps alive what the bodies view that `only` and `all` gave.
 };
 
 /// A server on that log, or the reason why there is none.
@@ -128,6 +131,7 @@ std::vector<Body> server::all() {
   std::vector<Body> bodies;
   for (const letter& l : take_mail()) {
     if (l.is<Body>()) bodies.push_back(l.as<Body>());
+    handed_out_.push_back(l);
   }
   return bodies;
 }
@@ -149,6 +153,7 @@ Body server::only() {
   const std::vector<letter> mail = take_mail();
   const bool right = mail.size() == 1 && mail[0].is<Body>();
   require_only(mail, right);
+  handed_out_.insert(handed_out_.end(), mail.begin(), mail.end());
   return right ? mail[0].as<Body>() : Body{};
 }
 
