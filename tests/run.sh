@@ -109,7 +109,8 @@ group_file_log() { with_ctest dev file_log; }
 group_sim() { with_ctest dev sim; }
 
 group_constexpr() {
-  local passed=0 failed=0 file flags="-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iinclude -Itests"
+  local passed=0 failed=0 file
+  local flags="-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iinclude -Itests"
   for file in tests/constexpr/*.cpp; do
     # shellcheck disable=SC2086 # the flags are words of their own
     for compiler in "g++ -fconstexpr-ops-limit=2000000000 -fconstexpr-loop-limit=100000000" \
