@@ -1,7 +1,7 @@
 #pragma once
 
-// Clocks. Simulated time is a number of microseconds that only the simulation moves. Each server reads it through a face
-// of its own, which may run faster or slower than the others and may jump forward; a face never goes back.
+// Clocks. Simulated time is a number of microseconds that only the simulation moves. Each server reads it through a
+// face of its own, which may run faster or slower than the others and may jump forward; a face never goes back.
 
 #include <cstdint>
 
@@ -24,7 +24,8 @@ class clock_face {
   [[nodiscard]] constexpr instant local(instant real) const noexcept {
     return local_ + (real - real_) * rate_ / true_rate;
   }
-  /// The first real moment at which the face shows at least `shown`; a moment that has passed if it showed that long ago.
+  /// The first real moment at which the face shows at least `shown`; a moment that has passed if it showed that long
+  /// ago.
   [[nodiscard]] constexpr instant real(instant shown) const noexcept {
     if (shown <= local_) return real_;
     return real_ + ((shown - local_) * true_rate + rate_ - 1) / rate_;

@@ -65,8 +65,8 @@ class cluster final : private world {
   void pause(server& s, instant length) { s.paused_until = std::max(s.paused_until, now_ + length); }
   /// After a change of its clock or its pause.
   void plan_tick(server& s);
-  /// All faults stop: servers that are down or hampered start anew, clocks run alike, messages from before are forgotten
-  /// unless they arrive soon. Those not in `live` go down for good. The links `cut` stay cut.
+  /// All faults stop: servers that are down or hampered start anew, clocks run alike, messages from before are
+  /// forgotten unless they arrive soon. Those not in `live` go down for good. The links `cut` stay cut.
   void calm(const std::vector<server*>& live, link_set cut);
 
  private:

@@ -105,6 +105,7 @@ inline void cluster::tick(server& s) {
   if (plan_.ticker != 0) counts_->add(meter::fixed_rate_ticks);
   const bool due = s.deadline() <= s.local_now();
   const glance before = s.look();
+  s.wake = never;
   call(s, [&s] { s.tick(); });
   if (!s.up) return;
   const glance now = s.look();
@@ -114,21 +115,24 @@ inline void cluster::tick(server& s) {
   if (s.idle_ticks > 10'000) checks_.report("I46", s, "ticks are due again and again, and change nothing");
 }
 
+/// Only a tick puts the next one off: what is due stays due, whatever else happens to the server meanwhile.
 inline void cluster::plan_tick(server& s) {
   if (!s.up) return;
-  instant at = now_ + plan_.ticker;
-  if (plan_.ticker == 0) {
+  if (plan_.ticker != 0) {
+    if (s.wake == never) s.wake = now_ + plan_.ticker;
+  } else {
     const instant due = s.deadline();
     if (due > never / 2) {
       s.wake = never;
       return;
     }
-    at = std::max(s.face.real(due), now_ + 1);
-    if (plan_.timer_delay != 0 && !calm_) at += chance_.between(0, plan_.timer_delay);
-  } else if (s.wake > now_ && s.wake != never) {
-    at = s.wake;
+    instant at = std::max(s.face.real(due), std::min(s.wake, now_ + 1));
+    if (plan_.timer_delay != 0 && !calm_) {
+      at += static_cast<instant>(mix(static_cast<std::uint64_t>(due)) % static_cast<std::uint64_t>(plan_.timer_delay));
+    }
+    s.wake = at;
   }
-  s.wake = std::max(at, s.paused_until);
+  s.wake = std::max(s.wake, s.paused_until);
 }
 
 inline void cluster::deliver(const event& e) {
@@ -212,7 +216,8 @@ inline void cluster::apply(const event& e) {
 inline void cluster::after_call(server& s) {
   checks_.after_call(s);
   const glance now = s.look();
-  trace_.add(now.term.value << 32 ^ now.commit.value << 16 ^ now.applied.value << 4 ^ static_cast<std::uint64_t>(now.role));
+  trace_.add(now.term.value << 32 ^ now.commit.value << 16 ^ now.applied.value << 4 ^
+             static_cast<std::uint64_t>(now.role));
   trace_.add(s.disk.image().last_index().value << 20 ^ s.disk.issued().value);
   if (now.failed) return note_failure(s);
   plan_syncs(s);
@@ -326,7 +331,7 @@ inline void cluster::calm(const std::vector<server*>& live, link_set cut) {
     const bool stays = std::find(live.begin(), live.end(), s.get()) != live.end();
     s->paused_until = 0;
     s->disk_stalled_until = 0;
-    s->wake = s->up ? now_ + 1 : never;
+    s->wake = never;
     s->face.set_rate(now_, clock_face::true_rate);
     if (s->up && (!stays || s->look().failed || s->disk.stuck())) crash(*s, never);
     s->disk.set_cold(0);
@@ -351,7 +356,9 @@ inline void cluster::fate_told(server& s, index_t first, index_t last, term_t t,
   if (story_.told()) {
     story_.line(now_, "%" PRIu64 " tells that proposals %" PRIu64 "-%" PRIu64 " of term %" PRIu64 " are %s", s.id.value,
                 first.value, last.value, t.value,
-                what == fate::applied ? "applied" : what == fate::dropped ? "dropped" : "unknown");
+                what == fate::applied   ? "applied"
+                : what == fate::dropped ? "dropped"
+                                        : "unknown");
   }
   checks_.fate_told(s, first, last, t, what);
 }
@@ -378,8 +385,10 @@ inline void cluster::observed(server& s, const events::peer_changed& e) {
 }
 
 inline void cluster::observed(server& s, const events::peer_lost_log& e) {
-  checks_.report("I9", s, "accuses %" PRIu64 ", which lost nothing, of having lost its log: acknowledged %" PRIu64
-                 ", last %" PRIu64, e.peer.value, e.acknowledged.value, e.last_log_index.value);
+  checks_.report("I9", s,
+                 "accuses %" PRIu64 ", which lost nothing, of having lost its log: acknowledged %" PRIu64
+                 ", last %" PRIu64,
+                 e.peer.value, e.acknowledged.value, e.last_log_index.value);
 }
 
 inline void cluster::observed(server& s, const events::message_refused& e) {

@@ -3,12 +3,13 @@
 // A simulated disk, and the Log on it.
 //
 // A disk holds two states of a Log: the image, which shows every write at once, and what would be found after a crash
-// now. In a deferred disk a write moves from the first to the second when it and all writes before it have completed; the
-// simulation completes them later, in any order, each for itself or many at once. In an immediate disk both are one.
+// now. In a deferred disk a write moves from the first to the second when it and all writes before it have completed;
+// the simulation completes them later, in any order, each for itself or many at once. In an immediate disk both are
+// one.
 //
 // A crash keeps everything up to the last write before which nothing is missing, and then as much of the rest as chance
-// says: none of it, some writes in their order, and of an append its first entries. A write that had completed behind one
-// that had not may be lost too: it spoke for nothing (policies.hpp, Log 2).
+// says: none of it, some writes in their order, and of an append its first entries. A write that had completed behind
+// one that had not may be lost too: it spoke for nothing (policies.hpp, Log 2).
 //
 // A disk can refuse: from some write on (its power is cut, or it broke), or a sync (completions stop, and every later
 // write fails). What was refused may be found after the crash all the same, whole or in part.
@@ -218,7 +219,7 @@ class disk {
   // ---- the Log's reads that are more than the image's
 
   [[nodiscard]] result<entries> view(index_t from, index_t to, std::uint32_t max_bytes) {
-    if (cold_permille_ != 0 && chance_.permille(cold_permille_)) {
+    if (cold_permille_ != 0 && !is_configuration(from) && chance_.permille(cold_permille_)) {
       ++cold_reads_;
       return {errc::not_at_hand, "the entries are in cold storage"};
     }
@@ -231,6 +232,12 @@ class disk {
 
  private:
   static constexpr std::uint32_t no_fuse = UINT32_MAX;
+
+  /// Configurations are always at hand (policies.hpp, Log 5).
+  [[nodiscard]] bool is_configuration(index_t i) const noexcept {
+    const auto places = image_.configurations();
+    return std::binary_search(places.begin(), places.end(), i);
+  }
 
   static bool carry_out(memory_log& log, const disk_write& w) {
     switch (w.what) {
@@ -346,8 +353,8 @@ class disk {
   bool no_room_ = false;
 };
 
-/// The Log of a simulated server: a handle to its disk, which must outlive it. `Deferred` says whether writes are durable
-/// later than on return, and must be the disk's own answer.
+/// The Log of a simulated server: a handle to its disk, which must outlive it. `Deferred` says whether writes are
+/// durable later than on return, and must be the disk's own answer.
 template <bool Deferred>
 class sim_log {
  public:

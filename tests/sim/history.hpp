@@ -131,9 +131,9 @@ struct shadow {
   // Of the present incarnation.
   glance now{};  ///< As it was when the checkers looked last.
   bool write_refused = false;
-  std::vector<index_t> match_before{};   ///< By slot, while it leads [I10].
-  std::vector<std::uint32_t> appends{};  ///< By slot: appends with entries sent in the call under way [I46].
-  lease_promise promise{};               ///< [I37]
+  std::vector<index_t> match_before{};     ///< By slot, while it leads [I10].
+  std::vector<std::uint32_t> appends{};    ///< By slot: appends with entries sent in the call under way [I46].
+  lease_promise promise{};                 ///< [I37]
   std::vector<open_proposal> proposals{};  ///< Those without a fate, by term and index.
   std::vector<open_read> reads{};          ///< Those without an answer.
   index_t handed_over{};                   ///< The last command that its machine was given.
@@ -165,9 +165,9 @@ struct committed_entry {
   std::uint64_t chain = 0;
   std::uint64_t hash = 0;
   entry_kind kind{};
-  std::uint64_t state = 0;        ///< What a machine's hash is after it.
-  index_t last_command{};         ///< The last command up to here.
-  std::uint64_t image = 0;        ///< The hash of the snapshot's bytes at this index, once one was taken.
+  std::uint64_t state = 0;  ///< What a machine's hash is after it.
+  index_t last_command{};   ///< The last command up to here.
+  std::uint64_t image = 0;  ///< The hash of the snapshot's bytes at this index, once one was taken.
 };
 
 /// What is remembered of the cluster.
@@ -207,8 +207,9 @@ class history {
   [[nodiscard]] const committed_entry& committed(index_t i) const noexcept { return committed_[i.value]; }
   [[nodiscard]] committed_entry& committed(index_t i) noexcept { return committed_[i.value]; }
 
-  /// The leader of `in_term` says that the next entry is committed.
-  void commit(term_t in_term, const version& v) {
+  /// The leader of `in_term` says that the next entry is committed; it counted the voters of `members`.
+  void commit(term_t in_term, const version& v, const configuration& members) {
+    if (!(counted_by_ == members)) counted_by_ = members;
     const committed_entry& before = committed_.back();
     const index_t i{committed_.size()};
     const bool command = v.kind == entry_kind::command;
@@ -234,6 +235,9 @@ class history {
     while (part + 1 != commit_terms_.rend() && (part + 1)->second >= i) ++part;
     return part->first;
   }
+
+  /// The configuration by whose quorum the last committed entry was committed, and with it all before it.
+  [[nodiscard]] const configuration& counted_by() const noexcept { return counted_by_; }
 
   // ---- configurations
 
@@ -264,6 +268,7 @@ class history {
   std::vector<version> versions_{};
   std::vector<committed_entry> committed_{committed_entry{}};
   std::vector<std::pair<term_t, index_t>> commit_terms_{};  ///< Of each leader's commits, the last entry.
+  configuration counted_by_{};
   std::vector<placed_configuration> proposed_{};
   std::vector<placed_configuration> committed_configurations_{};
 };

@@ -10,13 +10,14 @@
 //   I32-I37   invariants_messages.hpp  what a message may claim when it leaves
 //   I38-I42   invariants_clients.hpp   fates, reads, durability of answers
 //
-// Not here: I43-I45 liveness.hpp; I47 is the simulator's hostile input (workload.hpp); I48 the trace hash. I16 (one
-// change of membership at a time), I18 (transfer) and the lease reads of I37 await the features that they speak of.
+// Not here: I43-I45 liveness.hpp; I47 is the simulator's hostile input (workload.hpp); I48 the trace hash. I18
+// (transfer) and the lease reads of I37 await the features that they speak of.
 //
 // Departures from the usual wording, each since the usual one is false or too weak for this engine:
 //   I3   a leader's commit index may run ahead of its own disk; what is applied may not (I29).
 //   I25  an entry is committed when its leader says so first; a follower that says so before any leader is at fault.
-//   I28  a follower may know an entry as committed without the entry by which it was committed. Then a log that ends in a
+//   I28  a follower may know an entry as committed without the entry by which it was committed. Then a log that ends in
+//   a
 //        later term need not hold it. So I28 is checked where the follower's log reaches the term of the commit.
 
 #include <cinttypes>
@@ -110,7 +111,7 @@ class invariants {
   void i23_i24_one_entry_one_past(server& s, trail& log, const entry& e, bool own);
   void append(server& s, trail& log, const disk_write& w, term_t stored, bool own);
   void truncate(server& s, index_t from);
-  void finish_snapshot(server& s, const memory_log& log, trail& shown, const snapshot_meta& meta);
+  void finish_snapshot(server& s, const memory_log& log, trail& shown, const snapshot_meta& meta, bool at_first);
   void store_durably(server& s, const hard_state& h);
 
   // ---- [invariants_roles.hpp]
@@ -122,6 +123,7 @@ class invariants {
   void i13_commit_rule(server& s, const glance& now);
   void i14_uncommitted_bytes(server& s, const server::status_type& status);
   void i15_configuration_in_force(server& s);
+  void i16_one_change_at_a_time(server& s, index_t index, const configuration& next);
   void i17_role_fits_configuration(server& s, const glance& now);
   void i19_snapshot(server& s, const memory_log& log, const snapshot_meta& meta);
   void i20_known_leader(server& s, const glance& now);
@@ -129,7 +131,7 @@ class invariants {
   void i22_greatest_index_of_its_term(server& s);
   void i25_committed_agrees(server& s, const glance& now);
   void i26_leader_completeness(server& s, term_t term);
-  void i27_quorum_keeps_the_committed(server& s);
+  void i27_quorum_keeps_the_committed();
   void i28_up_to_date_is_right(server& s, server& other);
   void i42_durable_on_a_quorum(server& s, index_t i, const char* invariant);
 

@@ -14,12 +14,14 @@ inline void invariants::i29_applied_is_committed(server& s, index_t index, term_
   if (there.term != term || there.hash != hash) {
     report("I29", s, "applies another entry %" PRIu64 " than was committed", index.value);
   }
-  if (there.kind != entry_kind::command) report("I29", s, "applies entry %" PRIu64 ", which is no command", index.value);
+  if (there.kind != entry_kind::command)
+    report("I29", s, "applies entry %" PRIu64 ", which is no command", index.value);
   if (history_.committed(index.previous()).last_command != sh.handed_over) {
     report("I29", s, "applies %" PRIu64 " after %" PRIu64 ", with other commands between them or none new", index.value,
            sh.handed_over.value);
   }
-  if (!sh.keeps(index, there.chain)) report("I29", s, "applies %" PRIu64 ", which it does not hold durably", index.value);
+  if (!sh.keeps(index, there.chain))
+    report("I29", s, "applies %" PRIu64 ", which it does not hold durably", index.value);
   sh.handed_over = index;
 }
 
@@ -57,20 +59,24 @@ inline void invariants::restored(server& s, const snapshot_meta& meta, index_t l
 
 // ---------------------------------------------------------------------------------------------------- proposals
 
-/// [I30, I40] A leader writes what clients proposed, byte by byte, and its own no-op; nothing else.
+/// [I30, I40] A leader writes what clients proposed, byte by byte, its own no-op, and configurations; nothing else.
 inline void invariants::i30_born_of_a_proposal(server& s, const disk_write& w) {
   shadow& sh = shadow_of(s);
   std::size_t n = 0;
   w.batch().for_each(w.index, [&](const entry& e) {
-    if (e.kind != entry_kind::command) {
-      if (e.kind == entry_kind::no_op && !e.data.empty()) report("I30", s, "writes a no-op that is not empty");
+    if (e.kind == entry_kind::no_op) {
+      if (!e.data.empty()) report("I30", s, "writes a no-op that is not empty");
+      return;
+    }
+    sh.proposals.push_back({e.index, e.term, history_.answered});
+    if (e.kind == entry_kind::configuration) {
+      if (const auto c = decode_configuration(e.data)) i16_one_change_at_a_time(s, e.index, *c);
       return;
     }
     if (n >= asked_.size() || hash_bytes(asked_[n]) != hash_bytes(e.data)) {
       return report("I30", s, "writes a command at %" PRIu64 " that nobody proposed", e.index.value);
     }
     ++n;
-    sh.proposals.push_back({e.index, e.term, history_.answered});
   });
   if (n != asked_.size() && !asked_.empty()) report("I30", s, "writes %zu of %zu proposals", n, asked_.size());
 }
@@ -113,8 +119,8 @@ inline void invariants::i40_fate(server& s, const shadow::open_proposal& p, fate
     i38_real_time_order(s, p);
   } else if (what == fate::dropped) {
     const index_t decided = std::min(p.index, last);
-    const bool replaced = history_.committed(decided).term > p.term ||
-                          (decided == p.index && history_.committed(decided).term != p.term);
+    const bool replaced =
+        history_.committed(decided).term > p.term || (decided == p.index && history_.committed(decided).term != p.term);
     if (!replaced) {
       report("I40", s, "says that proposal (%" PRIu64 ", term %" PRIu64 ") is dropped, and it may yet be committed",
              p.index.value, p.term.value);
@@ -130,14 +136,14 @@ inline void invariants::fate_told(server& s, index_t first, index_t last, term_t
   const auto begin = at;
   for (index_t i = first; i <= last; i = i.next(), ++at) {
     if (at == sh.proposals.end() || at->term != term || at->index != i) {
-      return report("I40", s, "tells a fate of proposal (%" PRIu64 ", term %" PRIu64 "), which has none to come", i.value,
-                    term.value);
+      return report("I40", s, "tells a fate of proposal (%" PRIu64 ", term %" PRIu64 "), which has none to come",
+                    i.value, term.value);
     }
     i40_fate(s, *at, what);
   }
   const auto n = static_cast<std::uint64_t>(at - begin);
   sh.proposals.erase(begin, at);
-  counts_->add(what == fate::applied ? meter::fates_applied
+  counts_->add(what == fate::applied   ? meter::fates_applied
                : what == fate::dropped ? meter::fates_dropped
                                        : meter::fates_unknown,
                n);

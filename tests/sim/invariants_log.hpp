@@ -19,7 +19,8 @@ inline void invariants::i01_terms_never_fall(server& s, const hard_state& h) {
 inline void invariants::i02_one_vote_a_term(server& s, const hard_state& h) {
   const shadow& sh = shadow_of(s);
   const bool same_term = h.current_term == sh.stored.current_term;
-  const node_id before = same_term && sh.stored.voted_for != nobody ? sh.stored.voted_for : sh.votes.get(h.current_term);
+  const node_id before =
+      same_term && sh.stored.voted_for != nobody ? sh.stored.voted_for : sh.votes.get(h.current_term);
   if (before != nobody && h.voted_for != before) {
     report("I2", s, "voted for %" PRIu64 " in term %" PRIu64 ", and now for %" PRIu64, before.value,
            h.current_term.value, h.voted_for.value);
@@ -87,7 +88,8 @@ inline void invariants::i07_committed_entries_stay(server& s, index_t cut) {
   }
 }
 
-/// A leader appends entries of its own term, the first one a no-op or a configuration, and does nothing else to its log.
+/// A leader appends entries of its own term, the first one a no-op or a configuration, and does nothing else to its
+/// log.
 inline void invariants::i08_leaders_only_append(server& s, const disk_write& w) {
   const glance now = s.look();
   const bool leads = now.role == role_kind::leader;
@@ -95,7 +97,8 @@ inline void invariants::i08_leaders_only_append(server& s, const disk_write& w) 
     report("I8", s, "a leader cuts its log from %" PRIu64 " on", w.index.value);
   }
   if (w.what != disk_write::kind::append) return;
-  if (w.own != leads) report("I8", s, "%s", leads ? "a leader takes entries of another" : "writes entries as if it led");
+  if (w.own != leads)
+    report("I8", s, "%s", leads ? "a leader takes entries of another" : "writes entries as if it led");
   if (!w.own) return;
   const entry first = read_entry(w.bytes.data(), w.index);
   const shadow& sh = shadow_of(s);
@@ -113,7 +116,8 @@ inline void invariants::i09_acknowledged_entries_stay(server& s, index_t cut) {
   for (shadow::acknowledgement& told : sh.acknowledged) {
     if (told.index < cut) continue;
     if (sh.stored.current_term <= told.term) {
-      report("I9", s, "cuts its log from %" PRIu64 " on in term %" PRIu64 ", and acknowledged %" PRIu64 " in term %" PRIu64,
+      report("I9", s,
+             "cuts its log from %" PRIu64 " on in term %" PRIu64 ", and acknowledged %" PRIu64 " in term %" PRIu64,
              cut.value, sh.stored.current_term.value, told.index.value, told.term.value);
     }
     told.index = cut.previous();
@@ -129,7 +133,9 @@ inline void invariants::i23_i24_one_entry_one_past(server& s, trail& log, const 
   const std::uint64_t chain = history::link(log.at(log.last()).chain, hash);
   const version* known = history_.find(e.index, e.term);
   if (known == nullptr) {
-    if (!own) report("I24", s, "holds an entry (%" PRIu64 ", term %" PRIu64 ") that no leader wrote", e.index.value, e.term.value);
+    if (!own)
+      report("I24", s, "holds an entry (%" PRIu64 ", term %" PRIu64 ") that no leader wrote", e.index.value,
+             e.term.value);
     known = &history_.add(e.index, {e.term, hash, chain, e.kind, 0});
     if (e.kind == entry_kind::configuration) {
       if (auto c = decode_configuration(e.data)) history_.add_configuration(e.index, e.term, *std::move(c));
@@ -168,16 +174,15 @@ inline void invariants::truncate(server& s, index_t from) {
   counts_->add(meter::truncations);
 }
 
-/// A snapshot became the current one in `log`, which `shown` follows.
-inline void invariants::finish_snapshot(server& s, const memory_log& log, trail& shown, const snapshot_meta& meta) {
+/// A snapshot became the current one in `log`, which `shown` follows. `at_first`: in the first of the two logs.
+inline void invariants::finish_snapshot(server& s, const memory_log& log, trail& shown, const snapshot_meta& meta,
+                                        bool at_first) {
   i19_snapshot(s, log, meta);
   if (broken()) return;
   const std::uint64_t chain = history_.committed(meta.index).chain;
   if (shown.holds(meta.index, chain)) return;
-  if (&shown == &shadow_of(s).image && s.up) {
-    if (s.look().role == role_kind::leader) report("I8", s, "a leader replaces its log by a snapshot");
-    i09_acknowledged_entries_stay(s, meta.index.next());
-  }
+  if (s.up && s.look().role == role_kind::leader) report("I8", s, "a leader replaces its log by a snapshot");
+  if (at_first) i09_acknowledged_entries_stay(s, meta.index.next());
   shown.reset(meta.index, {meta.term, chain, 0});
 }
 
@@ -219,7 +224,7 @@ inline void invariants::written(server& s, const disk_write& w) {
       counts_->add(meter::compactions);
       break;
     case disk_write::kind::finish_snapshot:
-      finish_snapshot(s, s.disk.image(), sh.image, w.meta);
+      finish_snapshot(s, s.disk.image(), sh.image, w.meta, true);
       break;
     case disk_write::kind::begin_snapshot:
     case disk_write::kind::snapshot_bytes:
@@ -241,10 +246,11 @@ inline void invariants::survived(server& s, const disk_write& w) {
       append(s, log, w, sh.durable.current_term, w.own && was_refused);
       break;
     case disk_write::kind::truncate:
+      if (was_refused) i09_acknowledged_entries_stay(s, w.index);  // else it was looked at when it was written
       log.truncate_from(w.index);
       break;
     case disk_write::kind::finish_snapshot:
-      finish_snapshot(s, s.disk.durable(), log, w.meta);
+      finish_snapshot(s, s.disk.durable(), log, w.meta, was_refused);
       break;
     case disk_write::kind::compact:
     case disk_write::kind::begin_snapshot:

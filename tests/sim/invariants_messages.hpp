@@ -22,7 +22,8 @@ inline void invariants::i33_append_is_the_senders_log(server& s, const message& 
   const trail& log = shadow_of(s).image;
   const index_t prev = request.prev_log_index;
   const glance now = s.look();
-  if (now.role != role_kind::leader || m.term != now.term) report("I33", s, "sends an append and does not lead its term");
+  if (now.role != role_kind::leader || m.term != now.term)
+    report("I33", s, "sends an append and does not lead its term");
   if (request.leader_commit > now.commit) {
     report("I33", s, "says that %" PRIu64 " is committed, and knows of %" PRIu64, request.leader_commit.value,
            now.commit.value);
@@ -36,13 +37,15 @@ inline void invariants::i33_append_is_the_senders_log(server& s, const message& 
       return report("I33", s, "sends as entry %" PRIu64 " what is not in its log", e.index.value);
     }
     const version* v = history_.find(e.index, e.term);
-    if (v == nullptr || v->hash != hash_entry(e)) report("I24", s, "sends entry %" PRIu64 " with other bytes", e.index.value);
+    if (v == nullptr || v->hash != hash_entry(e))
+      report("I24", s, "sends entry %" PRIu64 " with other bytes", e.index.value);
   });
 }
 
-/// What is acknowledged is durable, and is what that leader has there. (An answer of an earlier term may have waited for
-/// the disk while its entries were replaced: it speaks of the moment at which it was given.)
-inline void invariants::i34_acknowledges_what_is_durable(server& s, const message& m, const append_entries_reply& reply) {
+/// What is acknowledged is durable, and is what that leader has there. (An answer of an earlier term may have waited
+/// for the disk while its entries were replaced: it speaks of the moment at which it was given.)
+inline void invariants::i34_acknowledges_what_is_durable(server& s, const message& m,
+                                                         const append_entries_reply& reply) {
   shadow& sh = shadow_of(s);
   if (!reply.success || m.term != s.look().term || reply.index == index_t{}) return;
   const trail& lasting = sh.lasting();
@@ -66,8 +69,8 @@ inline void invariants::i34_acknowledges_what_is_durable(server& s, const messag
 inline void invariants::i35_vote_is_durable(server& s, const message& m, bool granted) {
   const node_id vote = shadow_of(s).votes.get(m.term);
   if (granted && vote != m.to) {
-    report("I35", s, "grants %" PRIu64 " a vote in term %" PRIu64 " that is not durable (durable: %" PRIu64 ")", m.to.value,
-           m.term.value, vote.value);
+    report("I35", s, "grants %" PRIu64 " a vote in term %" PRIu64 " that is not durable (durable: %" PRIu64 ")",
+           m.to.value, m.term.value, vote.value);
   }
 }
 
@@ -81,9 +84,10 @@ inline void invariants::i35_vote_for_an_up_to_date_log(server& s, const hard_sta
   const log_end theirs = candidate == nullptr ? log_end{} : candidate->candidacies.get(h.current_term);
   const log_end mine{sh.image.at(sh.image.last()).term, sh.image.last()};
   if (theirs < mine) {
-    report("I35", s, "votes in term %" PRIu64 " for a log that ends at %" PRIu64 " of term %" PRIu64 "; its own ends at %" PRIu64
-           " of term %" PRIu64, h.current_term.value, theirs.index.value, theirs.term.value, mine.index.value,
-           mine.term.value);
+    report("I35", s,
+           "votes in term %" PRIu64 " for a log that ends at %" PRIu64 " of term %" PRIu64 "; its own ends at %" PRIu64
+           " of term %" PRIu64,
+           h.current_term.value, theirs.index.value, theirs.term.value, mine.index.value, mine.term.value);
   }
   counts_->add(meter::votes_granted);
 }

@@ -30,7 +30,8 @@ inline void invariants::i26_leader_completeness(server& s, term_t term) {
   const index_t last = history_.committed_before(term);
   const trail& log = shadow_of(s).image;
   if (last < log.base() || log.holds(last, history_.committed(last).chain)) return;
-  report("I26", s, "leads term %" PRIu64 " without entry %" PRIu64 ", which was committed before", term.value, last.value);
+  report("I26", s, "leads term %" PRIu64 " without entry %" PRIu64 ", which was committed before", term.value,
+         last.value);
 }
 
 /// Takes notice of a role that began inside the present call.
@@ -55,17 +56,46 @@ inline void invariants::note_role(server& s, const glance& now) {
   sh.now.term = std::max(sh.now.term, now.term);
 }
 
-/// Candidates and leaders vote in their configuration; learners never stand.
+/// Candidates and leaders vote in their configuration, or in the one before while a change is not committed.
 inline void invariants::i17_role_fits_configuration(server& s, const glance& now) {
-  if (now.role != role_kind::follower && !s.configuration().is_voter(s.id)) {
-    report("I17", s, "is no voter, and stands or leads");
+  if (now.role == role_kind::follower || s.configuration().is_voter(s.id)) return;
+  const auto& in_log = shadow_of(s).image.configurations();
+  const bool open = !in_log.empty() && in_log.back().index > now.commit;
+  const configuration& before =
+      in_log.size() > 1 ? in_log[in_log.size() - 2].members : s.disk.image().snapshot().configuration;
+  if (!open || !before.is_voter(s.id)) report("I17", s, "is no voter, and stands or leads");
+}
+
+/// One change of membership at a time, in a term in which something is committed; and any quorum of the new
+/// configuration meets any quorum of the one before.
+inline void invariants::i16_one_change_at_a_time(server& s, index_t index, const configuration& next) {
+  const trail& log = shadow_of(s).image;
+  const glance now = s.look();
+  const index_t committed = std::max(now.commit, log.base());
+  const auto& in_log = log.configurations();
+  if (!in_log.empty() && in_log.back().index > now.commit) {
+    report("I16", s, "changes the membership at %" PRIu64 " while the change at %" PRIu64 " is not committed",
+           index.value, in_log.back().index.value);
+  }
+  if (log.at(committed).term != now.term) {
+    report("I16", s, "changes the membership and has committed nothing in term %" PRIu64, now.term.value);
+  }
+  const std::size_t n = history_.servers.size();
+  for (std::uint64_t subset = 0; subset < (std::uint64_t{1} << n); ++subset) {
+    const auto inside = [subset](node_id id) { return (subset >> (id.value - 1) & 1) != 0; };
+    const auto outside = [subset](node_id id) { return (subset >> (id.value - 1) & 1) == 0; };
+    if (is_quorum(s.configuration(), inside) && is_quorum(next, outside)) {
+      return report("I16", s, "changes the membership at %" PRIu64 " to one whose quorums do not all meet the old ones",
+                    index.value);
+    }
   }
 }
 
 /// Nobody takes for the leader of a term who was not elected in it; and who does not lead does not name itself.
 inline void invariants::i20_known_leader(server& s, const glance& now) {
   if (now.leader == nobody) return;
-  if (now.leader == s.id && now.role != role_kind::leader) report("I20", s, "does not lead and names itself the leader");
+  if (now.leader == s.id && now.role != role_kind::leader)
+    report("I20", s, "does not lead and names itself the leader");
   if (history_.leaders.get(now.term) != now.leader) {
     report("I20", s, "takes %" PRIu64 " for the leader of term %" PRIu64, now.leader.value, now.term.value);
   }
@@ -83,25 +113,30 @@ inline void invariants::i22_greatest_index_of_its_term(server& s) {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------- what a leader knows
+// ------------------------------------------------------------------------------------------------ what a leader knows
 
 /// match < next <= last + 1; match never falls; what is in flight is within its limits, and there is none but where
 /// appends are sent ahead.
 inline void invariants::i10_progress(server& s, const server::status_type& status) {
-  shadow& sh = shadow_of(s);
+  std::vector<index_t>& match_before = shadow_of(s).match_before;
+  for (const auto& other : *servers_) {  // Who was removed and joins again starts anew.
+    const bool listed =
+        std::any_of(status.peers.begin(), status.peers.end(), [&](const auto& p) { return p.id == other->id; });
+    if (!listed) match_before[other->slot] = index_t{};
+  }
   for (const auto& p : status.peers) {
     const server* other = find(p.id);
     if (other == nullptr) continue;
-    index_t& before = sh.match_before[other->slot];
+    index_t& before = match_before[other->slot];
     const bool in_order = p.match < p.next && p.next <= status.last_index.next();
     if (!in_order || p.match < before) {
-      report("I10", s, "of %" PRIu64 ": match %" PRIu64 " (was %" PRIu64 "), next %" PRIu64 ", last %" PRIu64, p.id.value,
-             p.match.value, before.value, p.next.value, status.last_index.value);
+      report("I10", s, "of %" PRIu64 ": match %" PRIu64 " (was %" PRIu64 "), next %" PRIu64 ", last %" PRIu64,
+             p.id.value, p.match.value, before.value, p.next.value, status.last_index.value);
     }
     before = p.match;
     const bool idle = p.inflight_messages == 0 && p.inflight_bytes == 0;
-    const bool within = p.inflight_messages <= options_.max_inflight_messages &&
-                        (p.inflight_messages == 0) == (p.inflight_bytes == 0);
+    const bool within =
+        p.inflight_messages <= options_.max_inflight_messages && (p.inflight_messages == 0) == (p.inflight_bytes == 0);
     if (!within || (p.state != progress_state::replicate && !idle)) {
       report("I10", s, "%zu appends of %" PRIu64 " bytes under way to %" PRIu64, p.inflight_messages, p.inflight_bytes,
              p.id.value);
@@ -117,7 +152,8 @@ inline void invariants::i11_honest_match(server& s, const server::status_type& s
     if (other == nullptr || p.match == index_t{} || other->stored.current_term > status.term) continue;
     const bool covered = p.match < log.base() && p.match <= history_.last_committed();
     if (!covered && !log.knows(p.match)) {
-      report("I11", s, "believes that %" PRIu64 " holds %" PRIu64 ", which it has not itself", p.id.value, p.match.value);
+      report("I11", s, "believes that %" PRIu64 " holds %" PRIu64 ", which it has not itself", p.id.value,
+             p.match.value);
       continue;
     }
     const std::uint64_t chain = covered ? history_.committed(p.match).chain : log.at(p.match).chain;
@@ -143,10 +179,10 @@ inline void invariants::i14_uncommitted_bytes(server& s, const server::status_ty
 
 // ---------------------------------------------------------------------------------------------------- commit
 
-/// Every voter of a quorum keeps i, as it was committed, whatever happens now.
+/// Of the configuration by which the latest entry was committed, a quorum keeps entry i, whatever happens now.
 inline void invariants::i42_durable_on_a_quorum(server& s, index_t i, const char* invariant) {
   const std::uint64_t chain = history_.committed(i).chain;
-  const bool kept = is_quorum(s.configuration(), [&](node_id voter) {
+  const bool kept = is_quorum(history_.counted_by(), [&](node_id voter) {
     const shadow* sh = find_shadow(voter);
     return sh != nullptr && sh->keeps(i, chain);
   });
@@ -166,7 +202,11 @@ inline void invariants::i13_commit_rule(server& s, const glance& now) {
     const version* v = log.knows(i) ? history_.find(i, log.at(i).term) : nullptr;
     if (v == nullptr) return report("I13", s, "commits %" PRIu64 ", which it does not hold", i.value);
     if (v->term < now.term) counts_->add(meter::commits_of_older_terms);
-    history_.commit(now.term, *v);
+    history_.commit(now.term, *v, s.configuration());
+    if (v->kind == entry_kind::configuration) {
+      counts_->add(meter::configurations_committed);
+      if (!s.configuration().is_voter(s.id)) counts_->add(meter::leaders_removed);
+    }
   }
   i42_durable_on_a_quorum(s, now.commit, "I13");
 }
@@ -194,9 +234,10 @@ inline void invariants::catch_up(server& s) {
   sh.now.commit = now.commit;
 }
 
-/// In every configuration, some member of each quorum keeps what is committed: enough that a quorum keeps it.
-inline void invariants::i27_quorum_keeps_the_committed(server& s) {
-  if (s.look().commit > index_t{}) i42_durable_on_a_quorum(s, s.look().commit, "I27");
+/// A quorum keeps what is committed.
+inline void invariants::i27_quorum_keeps_the_committed() {
+  const index_t last = history_.last_committed();
+  if (last > index_t{}) i42_durable_on_a_quorum(*servers_->front(), last, "I27");
 }
 
 /// A log that is at least as up to date as another one holds what that one knows to be committed.
@@ -209,8 +250,8 @@ inline void invariants::i28_up_to_date_is_right(server& s, server& other) {
   if (my_end < their_end || commit == index_t{} || commit > history_.last_committed()) return;
   if (their_end.term < history_.commit_term(commit) || commit < mine.base()) return;
   if (!mine.holds(commit, history_.committed(commit).chain)) {
-    report("I28", s, "is up to date with %" PRIu64 " and has not the entry %" PRIu64 ", committed there", other.id.value,
-           commit.value);
+    report("I28", s, "is up to date with %" PRIu64 " and has not the entry %" PRIu64 ", committed there",
+           other.id.value, commit.value);
   }
 }
 
@@ -254,9 +295,7 @@ inline void invariants::i19_snapshot(server& s, const memory_log& log, const sna
 
 // ---------------------------------------------------------------------------------------------------- when
 
-inline void invariants::before_call(server& s) {
-  shadow_of(s).appends.assign(history_.servers.size(), 0);
-}
+inline void invariants::before_call(server& s) { shadow_of(s).appends.assign(history_.servers.size(), 0); }
 
 inline void invariants::after_call(server& s) {
   shadow& sh = shadow_of(s);
@@ -282,10 +321,10 @@ inline void invariants::after_call(server& s) {
 }
 
 inline void invariants::every_so_often() {
+  i27_quorum_keeps_the_committed();
   for (const auto& s : *servers_) {
     if (!s->up || s->look().failed) continue;
     i22_greatest_index_of_its_term(*s);
-    i27_quorum_keeps_the_committed(*s);
     for (const auto& other : *servers_) {
       if (other->up && other != s && !other->look().failed) i28_up_to_date_is_right(*s, *other);
     }

@@ -3,12 +3,13 @@
 // Liveness [I31, I41, I43-I45]: when the faults have stopped, everything is in order again within a stated time.
 //
 // The time is B = 20 * election_timeout_max, for an election, a fresh proposal and a fresh read; and besides as long as
-// it takes to send and apply what the servers lag behind by (a limit of one entry an append makes that long, and it is no
-// fault of the protocol).
+// it takes to send and apply what the servers lag behind by (a limit of one entry an append makes that long, and it is
+// no fault of the protocol).
 //
-// "In order" is: one leader, known to all; commit and applied index of all equal to the end of its log; the fresh proposal
-// applied and the read answered; every peer in the replicate state with nothing under way; nobody waiting for an answer.
-// Where only one server is connected to all others (the hub), it is that somebody leads, commits and answers.
+// "In order" is: one leader, known to all; commit and applied index of all equal to the end of its log; the fresh
+// proposal applied and the read answered; every peer in the replicate state with nothing under way; nobody waiting for
+// an answer. Where only one server is connected to all others (the hub), it is that somebody leads, commits and
+// answers.
 //
 // Some runs go on for 50 election timeouts more, in which no term may change [I44].
 
@@ -38,16 +39,21 @@ class liveness {
       cluster_->counts().add(meter::ends_with_hub);
     }
     heal(how == ending::core ? choose_core() : everyone());
+    if (how == ending::served) {
+      if (!wait_until([this] { return served(); })) give_up("I43");
+      return cluster_->counts().add(meter::ends_with_service);
+    }
     cluster_->counts().add(how == ending::core ? meter::ends_with_core : meter::ends_with_all);
     if (!wait_until([this] { return in_order(); })) return give_up("I43");
-    cluster_->checks().converged(live_);
+    cluster_->checks().converged(members_);
     cluster_->checks().every_so_often();
     if (cluster_->chosen().watch_stability) watch_stability();
   }
 
   /// How long it took from the end of the faults until everything was in order; in election timeouts.
   [[nodiscard]] double timeouts_taken() const noexcept {
-    return static_cast<double>(done_at_ - began_) / static_cast<double>(cluster_->chosen().options.election_timeout_max);
+    return static_cast<double>(done_at_ - began_) /
+           static_cast<double>(cluster_->chosen().options.election_timeout_max);
   }
 
  private:
@@ -107,6 +113,7 @@ class liveness {
                             cut.empty() ? "" : ", around a hub");
     cluster_->calm(live_, cut);
     began_ = cluster_->now();
+    led_at_ = never;
     probe_ = {};
     asked_ = false;
   }
@@ -131,6 +138,7 @@ class liveness {
   bool wait_until(Done&& done) {
     const instant end = began_ + allowance();
     while (!broken() && cluster_->now() < end && cluster_->next_moment() < never) {
+      if (led_at_ == never && cluster_->now() > began_ + cluster_->chosen().patience()) return false;
       (void)cluster_->advance();
       if (!broken() && done()) {
         done_at_ = cluster_->now();
@@ -142,12 +150,16 @@ class liveness {
 
   // ---- what is in order
 
-  /// The one leader whom all that live follow; null if there is none.
+  /// The one leader whom all follow that live and are members; null if there is none.
   server* common_leader() {
     server* leader = cluster_->leader();
     if (leader == nullptr) return nullptr;
     const term_t term = leader->look().term;
-    for (const server* s : live_) {
+    members_.clear();
+    for (server* s : live_) {
+      if (leader->configuration().is_member(s->id)) members_.push_back(s);
+    }
+    for (const server* s : members_) {
       const glance now = s->look();
       if (now.leader != leader->id || now.term != term) return nullptr;
     }
@@ -168,17 +180,24 @@ class liveness {
 
   bool served() {
     server* leader = cluster_->leader();
-    return leader != nullptr && fresh_answers(*leader);
+    if (leader == nullptr) return false;
+    if (led_at_ == never) led_at_ = cluster_->now();
+    return fresh_answers(*leader);
   }
 
   bool in_order() {
     server* leader = common_leader();
-    if (leader == nullptr || !fresh_answers(*leader)) return false;
+    if (leader == nullptr) return false;
+    if (led_at_ == never) led_at_ = cluster_->now();
+    if (!fresh_answers(*leader)) return false;
+    if (leader->configuration().auto_leave) return false;
     const index_t last = leader->disk.image().last_index();
-    for (const server* s : live_) {
+    for (const server* s : members_) {
       const glance now = s->look();
-      const shadow& sh = cluster_->checks().of(*s);
       if (now.commit != last || now.applied != last || s->machine.held() != 0) return false;
+    }
+    for (const server* s : live_) {
+      const shadow& sh = cluster_->checks().of(*s);
       if (!sh.proposals.empty() || !sh.reads.empty()) return false;
     }
     for (const auto& p : leader->status().peers) {
@@ -194,10 +213,10 @@ class liveness {
     const term_t term = leader->look().term;
     const instant end = cluster_->now() + 50 * cluster_->chosen().options.election_timeout_max;
     while (!broken() && cluster_->now() < end && cluster_->next_moment() < end) (void)cluster_->advance();
-    for (const server* s : live_) {
+    for (const server* s : members_) {
       if (s->look().term != term || s->look().leader != leader->id) {
-        cluster_->checks().report("I44", *s, "left a healthy leader: term %" PRIu64 " after %" PRIu64, s->look().term.value,
-                                  term.value);
+        cluster_->checks().report("I44", *s, "left a healthy leader: term %" PRIu64 " after %" PRIu64,
+                                  s->look().term.value, term.value);
       }
     }
   }
@@ -211,13 +230,15 @@ class liveness {
       const glance now = s->look();
       const shadow& sh = cluster_->checks().of(*s);
       char line[160];
-      std::snprintf(line, sizeof line, "; %" PRIu64 ": role %u term %" PRIu64 " leader %" PRIu64 " commit %" PRIu64
-                    " applied %" PRIu64 " last %" PRIu64 " open %zu+%zu", s->id.value, static_cast<unsigned>(now.role),
-                    now.term.value, now.leader.value, now.commit.value, now.applied.value,
-                    s->disk.image().last_index().value, sh.proposals.size(), sh.reads.size());
+      std::snprintf(line, sizeof line,
+                    "; %" PRIu64 ": role %u term %" PRIu64 " leader %" PRIu64 " commit %" PRIu64 " applied %" PRIu64
+                    " last %" PRIu64 " open %zu+%zu",
+                    s->id.value, static_cast<unsigned>(now.role), now.term.value, now.leader.value, now.commit.value,
+                    now.applied.value, s->disk.image().last_index().value, sh.proposals.size(), sh.reads.size());
       text += line;
     }
-    cluster_->checks().report(invariant, *live_.front(), "not in order %.0f election timeouts after the faults stopped%s",
+    cluster_->checks().report(invariant, *live_.front(),
+                              "not in order %.0f election timeouts after the faults stopped%s",
                               static_cast<double>(cluster_->now() - began_) /
                                   static_cast<double>(cluster_->chosen().options.election_timeout_max),
                               text.c_str());
@@ -227,7 +248,9 @@ class liveness {
   workload* workload_;
   rng chance_;
   std::vector<server*> live_{};
+  std::vector<server*> members_{};  ///< Of them, those of the leader's configuration.
   instant began_ = 0;
+  instant led_at_ = never;
   instant done_at_ = 0;
   proposal probe_{};
   bool asked_ = false;

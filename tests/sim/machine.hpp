@@ -204,9 +204,7 @@ class sim_machine {
   result<void> restore(Source&& source) {
     return machine_->restore(source);
   }
-  [[nodiscard]] index_t applied_index() const noexcept
-    requires(Kind == machine_kind::durable)
-  {
+  [[nodiscard]] index_t applied_index() const noexcept requires(Kind == machine_kind::durable) {
     return machine_->applied_index();
   }
 

@@ -10,6 +10,7 @@
 
 namespace raft::testing {
 
+// clang-format off
 enum class meter : std::uint8_t {
   // The network.
   delivered, lost, duplicated, reordered, delayed_long, clogged, cut_one_way, cut_both_ways, split, bridge, flapped,
@@ -27,12 +28,16 @@ enum class meter : std::uint8_t {
   proposals, spans, empty_proposals, largest_proposals, refused_too_large, refused_busy, refused_not_leader, fates_applied,
   fates_dropped, fates_unknown, reads_asked, reads_ready, reads_dropped, applied, applied_elsewhere, machines_restored,
   durable_machines_restarted,
+  // Membership.
+  changes, changes_refused, joint_configurations_left, configurations_committed, leaders_removed,
   // The shape of the cluster and of the end.
-  learners, joint_configurations, single_voters, even_voters, ends_with_all, ends_with_core, ends_with_hub, stability_watched,
+  learners, joint_configurations, single_voters, even_voters, ends_with_all, ends_with_core, ends_with_hub, ends_with_service, stability_watched,
   count_,  ///< Not a meter: how many there are.
 };
+// clang-format on
 
 /// The names of the meters, in their order.
+// clang-format off
 inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)> meter_names{
     "delivered", "lost", "duplicated", "reordered", "delayed_long", "clogged", "cut_one_way", "cut_both_ways", "split",
     "bridge", "flapped", "dropped_by_kind", "damaged_frames", "replayed_old",
@@ -46,9 +51,11 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "proposals", "spans", "empty_proposals", "largest_proposals", "refused_too_large", "refused_busy",
     "refused_not_leader", "fates_applied", "fates_dropped", "fates_unknown", "reads_asked", "reads_ready",
     "reads_dropped", "applied", "applied_elsewhere", "machines_restored", "durable_machines_restarted",
+    "changes", "changes_refused", "joint_configurations_left", "configurations_committed", "leaders_removed",
     "learners", "joint_configurations", "single_voters", "even_voters", "ends_with_all", "ends_with_core",
-    "ends_with_hub", "stability_watched",
+    "ends_with_hub", "ends_with_service", "stability_watched",
 };
+// clang-format on
 static_assert(meter_names.back() != nullptr, "every meter has a name");
 
 /// The counts of one run, or of many.

@@ -30,7 +30,9 @@ class link_set {
     return *this;
   }
   constexpr link_set& add_both(std::size_t a, std::size_t b) noexcept { return add(a, b).add(b, a); }
-  [[nodiscard]] constexpr bool has(std::size_t from, std::size_t to) const noexcept { return (bits_ & bit(from, to)) != 0; }
+  [[nodiscard]] constexpr bool has(std::size_t from, std::size_t to) const noexcept {
+    return (bits_ & bit(from, to)) != 0;
+  }
   [[nodiscard]] constexpr bool empty() const noexcept { return bits_ == 0; }
   constexpr link_set& operator|=(const link_set& other) noexcept {
     bits_ |= other.bits_;
@@ -38,7 +40,9 @@ class link_set {
   }
 
  private:
-  static constexpr std::uint64_t bit(std::size_t from, std::size_t to) noexcept { return std::uint64_t{1} << (from * 8 + to); }
+  static constexpr std::uint64_t bit(std::size_t from, std::size_t to) noexcept {
+    return std::uint64_t{1} << (from * 8 + to);
+  }
   std::uint64_t bits_ = 0;
 };
 
@@ -48,8 +52,8 @@ struct disturbance {
   kind what{};
   link_set links{};
   instant until = 0;
-  instant flap = 0;            ///< Not zero: it comes and goes with this period.
-  std::size_t body_kind = 0;   ///< drop_kind: which alternative of message_body.
+  instant flap = 0;           ///< Not zero: it comes and goes with this period.
+  std::size_t body_kind = 0;  ///< drop_kind: which alternative of message_body.
 };
 
 /// A message under way, encoded.
@@ -112,9 +116,7 @@ class network {
   }
 
   /// The message in a frame that arrives: an error for one that was damaged. Its views are valid until `drop`.
-  [[nodiscard]] result<decoded> open(std::size_t f, node_id to) const {
-    return decode(frames_[f].bytes, cluster, to);
-  }
+  [[nodiscard]] result<decoded> open(std::size_t f, node_id to) const { return decode(frames_[f].bytes, cluster, to); }
   [[nodiscard]] const frame& at(std::size_t f) const noexcept { return frames_[f]; }
 
   /// Whether a frame that arrives is lost at the last moment, since its link is cut now.

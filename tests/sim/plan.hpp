@@ -1,8 +1,8 @@
 #pragma once
 
-// What a seed stands for: everything about a run that is chosen before it begins. Options, faults and workloads are drawn
-// together ("swarm"): most runs have only some of the faults, and limits are often far smaller than anybody would choose,
-// so that rare states come up within thousands of events.
+// What a seed stands for: everything about a run that is chosen before it begins. Options, faults and workloads are
+// drawn together ("swarm"): most runs have only some of the faults, and limits are often far smaller than anybody would
+// choose, so that rare states come up within thousands of events.
 
 #include <array>
 #include <cinttypes>
@@ -21,26 +21,31 @@
 namespace raft::testing {
 
 /// What may go wrong while the safety phase lasts.
+// clang-format off
 enum class fault : std::uint8_t {
   cut_link, cut_into, cut_out_of, isolate, split, bridge, flap, clog, lossy, drop_kind,
   crash, crash_leader, crash_at_write, crash_all, pause, disk_stall, refuse_write, sync_failure, refuse_snapshot,
   clock_rate, clock_jump,
   count_,  ///< Not a fault: how many there are.
 };
+// clang-format on
 
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::count_);
 
 /// The names of the faults, in their order.
+// clang-format off
 inline constexpr std::array<const char*, fault_count> fault_names{
     "cut_link", "cut_into", "cut_out_of", "isolate", "split", "bridge", "flap", "clog", "lossy", "drop_kind",
     "crash", "crash_leader", "crash_at_write", "crash_all", "pause", "disk_stall", "refuse_write", "sync_failure",
     "refuse_snapshot", "clock_rate", "clock_jump"};
+// clang-format on
 
 /// Who is there when the faults have stopped.
 enum class ending : std::uint8_t {
-  all,   ///< Every server, fully connected.
-  core,  ///< A quorum, fully connected; the rest stay down.
-  hub,   ///< Every server, but each is connected to one alone (I45).
+  all,     ///< Every server, fully connected.
+  core,    ///< A quorum, fully connected; the rest stay down.
+  hub,     ///< Every server, but each is connected to one alone (I45).
+  served,  ///< Every server; it is enough that somebody leads, commits and answers.
 };
 
 /// All times in microseconds, all chances per thousand.
@@ -82,6 +87,7 @@ struct plan {
   std::uint64_t snapshot_permille = 0;
   std::uint64_t campaign_permille = 0;
   std::uint64_t hostile_permille = 0;
+  std::uint64_t change_permille = 0;  ///< Changes of the membership, among all servers.
   std::int64_t payload_max = 0;
   instant apply_delay = 0;  ///< Of machines that apply elsewhere, up to this.
 
@@ -115,11 +121,15 @@ inline void draw_members(plan& p, rng& r) {
   }
   const bool mixed = r.permille(500);
   const auto draw_traits = [&r] {
-    const auto kind = r.one_of({machine_kind::in_place, machine_kind::in_place, machine_kind::elsewhere, machine_kind::durable});
+    const auto kind =
+        r.one_of({machine_kind::in_place, machine_kind::in_place, machine_kind::elsewhere, machine_kind::durable});
     return server_traits{r.permille(700), kind};
   };
   const server_traits same = draw_traits();
-  for (std::uint64_t i = 0; i < count; ++i) p.servers.push_back(mixed ? draw_traits() : same);
+  // Those beyond the first members join by a change, if at all.
+  if (r.permille(300)) p.change_permille = r.one_of<std::uint64_t>({5, 30});
+  const std::uint64_t spare = p.change_permille == 0 ? 0 : std::min<std::uint64_t>(8 - count, r.below(4));
+  for (std::uint64_t i = 0; i < count + spare; ++i) p.servers.push_back(mixed ? draw_traits() : same);
 }
 
 inline void draw_options(plan& p, rng& r) {
@@ -143,7 +153,9 @@ inline void draw_options(plan& p, rng& r) {
   o.trailing_entries = static_cast<std::uint64_t>(r.permille(250) ? 0 : r.log_between(1, 256));
   p.segment_bytes = static_cast<std::size_t>(r.log_between(64, 16384));
   p.image_filler = static_cast<std::size_t>(r.permille(300) ? 0 : r.log_between(1, 2048));
-  if (r.permille(250)) p.ticker = o.heartbeat_interval / r.between(2, 10);
+  // A ticker has to be finer than the spread of the timeouts, or candidates keep meeting in one tick.
+  const instant spread = o.election_timeout_max - o.election_timeout_min;
+  if (r.permille(250)) p.ticker = std::min(o.heartbeat_interval / 2, spread / 4) / r.between(1, 4);
   if (r.permille(300)) p.timer_delay = o.heartbeat_interval / 2;
 }
 
@@ -193,6 +205,9 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   p.ending = r.one_of({ending::all, ending::all, ending::core, ending::hub});
   const bool steady = p.options.pre_vote && p.options.check_quorum;
   if (p.ending == ending::hub && (!steady || p.servers.size() < 3)) p.ending = ending::all;
+  // Which quorum would do is not known where the membership changes; and servers that were removed and do not know it
+  // disturb those that are not steady.
+  if (p.change_permille != 0) p.ending = steady ? ending::all : ending::served;
   p.watch_stability = r.permille(120);
   return p;
 }
@@ -210,6 +225,7 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   add("voters", p.members.voters.size());
   add("outgoing", p.members.outgoing.size());
   add("learners", p.members.learners.size());
+  add("change_permille", p.change_permille);
   for (const server_traits& t : p.servers) {
     text += t.deferred ? " deferred" : " immediate";
     text += t.machine == machine_kind::in_place ? "" : t.machine == machine_kind::elsewhere ? "+elsewhere" : "+durable";

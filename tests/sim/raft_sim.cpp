@@ -1,5 +1,5 @@
-// The simulator as a program: runs seeds one after the other, stops at the first one that breaks an invariant, and prints
-// what was done.
+// The simulator as a program: runs seeds one after the other, stops at the first one that breaks an invariant, and
+// prints what was done.
 //
 //   raft_sim --seeds 1..2000 --events 20000     a range; exits 1 at a violation, or if a meter stayed at zero
 //   raft_sim --seed 7 --events 20000 --trace    one seed again, with its story

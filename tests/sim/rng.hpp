@@ -1,7 +1,8 @@
 #pragma once
 
-// Chance, from a seed. Every random choice of a simulated run comes from a generator of this kind; equal seeds give equal
-// runs on every compiler and machine (no distribution of <random> does, since the standard does not say how they count).
+// Chance, from a seed. Every random choice of a simulated run comes from a generator of this kind; equal seeds give
+// equal runs on every compiler and machine (no distribution of <random> does, since the standard does not say how they
+// count).
 //
 // Aspects of a run (network, disks, faults, clients) draw from generators of their own, forked from the run's seed, so
 // that a change of one aspect leaves the choices of the others alone.

@@ -2,9 +2,9 @@
 
 // A simulated server: its disk, its state machine, its clock's face, and, while it is up, a node over them.
 //
-// The simulation handles servers through one abstract class, so that a cluster may mix nodes of different policies: those
-// whose Log is durable on return with those whose Log is not, and so on. What a node does to the world arrives at `world`,
-// with the server that does it.
+// The simulation handles servers through one abstract class, so that a cluster may mix nodes of different policies:
+// those whose Log is durable on return with those whose Log is not, and so on. What a node does to the world arrives at
+// `world`, with the server that does it.
 
 #include <cstddef>
 #include <cstdint>
@@ -106,6 +106,8 @@ class server : public disk_watcher, public machine_watcher {
   virtual result<proposal> propose(payload command) = 0;
   virtual result<proposal> propose(std::span<const payload> commands) = 0;
   virtual result<void> read(std::uint64_t context) = 0;
+  virtual result<proposal> change_membership(const membership& target) = 0;
+  virtual result<proposal> leave_joint_configuration() = 0;
   virtual result<index_t> take_snapshot() = 0;
   virtual void campaign() = 0;
   virtual void tick() = 0;
@@ -123,16 +125,16 @@ class server : public disk_watcher, public machine_watcher {
   raft::testing::machine machine;
   clock_face face{};
   bool up = false;
-  std::uint32_t incarnation = 0;    ///< How often it was started; what was meant for an earlier one does not reach it.
+  std::uint32_t incarnation = 0;  ///< How often it was started; what was meant for an earlier one does not reach it.
   instant paused_until = 0;
-  instant wake = never;             ///< When it is to tick next.
+  instant wake = never;  ///< When it is to tick next.
   instant disk_stalled_until = 0;
-  mark_t sync_issued{};             ///< The last mark for which a completion is planned.
+  mark_t sync_issued{};  ///< The last mark for which a completion is planned.
   bool sync_under_way = false;
   bool apply_planned = false;
   bool restart_planned = false;
-  bool got_chunk = false;           ///< This incarnation was sent a piece of a snapshot, not the first one.
-  std::uint32_t idle_ticks = 0;     ///< Ticks in a row that were due and changed nothing.
+  bool got_chunk = false;        ///< This incarnation was sent a piece of a snapshot, not the first one.
+  std::uint32_t idle_ticks = 0;  ///< Ticks in a row that were due and changed nothing.
 
   [[nodiscard]] instant local_now() const noexcept { return face.local(*now_); }
 
@@ -177,11 +179,10 @@ class sim_observer {
  public:
   explicit sim_observer(server& of) noexcept : of_(&of) {}
   template <class Event>
-  void on(const Event& e)
-    requires requires(world& w, server& s) { w.observed(s, e); }
-  {
-    of_->outside().observed(*of_, e);
+  void on(const Event& e) requires requires(world& w, server& s) {
+    w.observed(s, e);
   }
+  { of_->outside().observed(*of_, e); }
 
  private:
   server* of_;
@@ -208,6 +209,8 @@ class engine_server final : public server {
   result<proposal> propose(payload command) override { return node_->propose(command); }
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
+  result<proposal> change_membership(const membership& target) override { return node_->change_membership(target); }
+  result<proposal> leave_joint_configuration() override { return node_->leave_joint_configuration(); }
   result<index_t> take_snapshot() override { return node_->take_snapshot(); }
   void campaign() override { node_->campaign(); }
   void tick() override { node_->tick(); }

@@ -24,9 +24,9 @@ namespace raft::testing {
 struct outcome {
   plan chosen{};
   std::optional<violation> found{};
-  instant at = 0;             ///< When the run ended, or what was found was found.
-  std::uint64_t events = 0;   ///< How many there were, those of the liveness phase included.
-  std::uint64_t trace = 0;    ///< The hash of all that happened.
+  instant at = 0;            ///< When the run ended, or what was found was found.
+  std::uint64_t events = 0;  ///< How many there were, those of the liveness phase included.
+  std::uint64_t trace = 0;   ///< The hash of all that happened.
   std::uint64_t committed = 0;
   double timeouts_to_order = 0;  ///< From the end of the faults until all was in order, in election timeouts.
   meters counts{};
@@ -85,17 +85,18 @@ inline void run_with_faults(cluster& c, workload& clients, faults& trouble, rng 
   char line[1024];
   std::string text;
   if (o.found) {
-    std::snprintf(line, sizeof line, "seed %" PRIu64 ": %s broken at node %" PRIu64 ", %.3f ms, event %" PRIu64 ": %s\n",
-                  o.chosen.seed, o.found->invariant.c_str(), o.found->node.value, static_cast<double>(o.at) / 1000.0,
-                  o.events, o.found->what.c_str());
+    std::snprintf(line, sizeof line,
+                  "seed %" PRIu64 ": %s broken at node %" PRIu64 ", %.3f ms, event %" PRIu64 ": %s\n", o.chosen.seed,
+                  o.found->invariant.c_str(), o.found->node.value, static_cast<double>(o.at) / 1000.0, o.events,
+                  o.found->what.c_str());
   } else {
     std::snprintf(line, sizeof line, "seed %" PRIu64 ": all in order after %" PRIu64 " events, trace %016" PRIx64 "\n",
                   o.chosen.seed, o.events, o.trace);
   }
   text += line;
   text += to_text(o.chosen);
-  std::snprintf(line, sizeof line, "reproduce: raft_sim --seed %" PRIu64 " --events %" PRIu64 " --trace\n", o.chosen.seed,
-                o.chosen.events);
+  std::snprintf(line, sizeof line, "reproduce: raft_sim --seed %" PRIu64 " --events %" PRIu64 " --trace\n",
+                o.chosen.seed, o.chosen.events);
   text += line;
   return text;
 }

@@ -172,9 +172,9 @@ TEST_CASE("shadow: an acknowledgement covers what was acknowledged below it, and
 
 TEST_CASE("history: tells which leader committed what") {
   history h{1, voters_of({node_id{1}})};
-  h.commit(term_t{2}, {term_t{1}, 5, 50, entry_kind::command, 0});
-  h.commit(term_t{2}, {term_t{2}, 6, 60, entry_kind::no_op, 0});
-  h.commit(term_t{4}, {term_t{4}, 7, 70, entry_kind::command, 0});
+  h.commit(term_t{2}, {term_t{1}, 5, 50, entry_kind::command, 0}, h.initial);
+  h.commit(term_t{2}, {term_t{2}, 6, 60, entry_kind::no_op, 0}, h.initial);
+  h.commit(term_t{4}, {term_t{4}, 7, 70, entry_kind::command, 0}, h.initial);
   CHECK(h.committed_before(term_t{2}) == index_t{0});
   CHECK(h.committed_before(term_t{3}) == index_t{2});
   CHECK(h.committed_before(term_t{9}) == index_t{3});

@@ -19,8 +19,8 @@ namespace raft::testing {
 
 /// The names of the kinds of messages, in the order of message_body.
 inline constexpr std::array<const char*, std::variant_size_v<message_body>> message_names{
-    "request_pre_vote", "request_pre_vote_reply", "request_vote", "request_vote_reply",
-    "append_entries", "append_entries_reply", "install_snapshot", "install_snapshot_reply"};
+    "request_pre_vote", "request_pre_vote_reply", "request_vote",     "request_vote_reply",
+    "append_entries",   "append_entries_reply",   "install_snapshot", "install_snapshot_reply"};
 
 [[nodiscard]] inline std::string to_text(const message& m) {
   char text[256];
@@ -34,17 +34,19 @@ inline constexpr std::array<const char*, std::variant_size_v<message_body>> mess
                   r->success ? "yes" : "no", number(r->index), number(r->hint_index), number(r->hint_term),
                   number(r->last_log_index), r->round);
   } else if (const auto* v = std::get_if<request_vote>(&m.body)) {
-    std::snprintf(text, sizeof text, "log (%" PRIu64 ", %" PRIu64 ")", number(v->last_log_index), number(v->last_log_term));
+    std::snprintf(text, sizeof text, "log (%" PRIu64 ", %" PRIu64 ")", number(v->last_log_index),
+                  number(v->last_log_term));
   } else if (const auto* p = std::get_if<request_pre_vote>(&m.body)) {
-    std::snprintf(text, sizeof text, "log (%" PRIu64 ", %" PRIu64 ")", number(p->last_log_index), number(p->last_log_term));
+    std::snprintf(text, sizeof text, "log (%" PRIu64 ", %" PRIu64 ")", number(p->last_log_index),
+                  number(p->last_log_term));
   } else if (const auto* vr = std::get_if<request_vote_reply>(&m.body)) {
     std::snprintf(text, sizeof text, "%s", vr->granted ? "yes" : "no");
   } else if (const auto* pr = std::get_if<request_pre_vote_reply>(&m.body)) {
     std::snprintf(text, sizeof text, "%s asked %" PRIu64, pr->granted ? "yes" : "no", number(pr->asked));
   } else if (const auto* i = std::get_if<install_snapshot>(&m.body)) {
-    std::snprintf(text, sizeof text, "of (%" PRIu64 ", %" PRIu64 ") bytes %" PRIu64 "+%zu of %" PRIu64 " round %" PRIu64,
-                  number(i->last_included_index), number(i->last_included_term), i->offset, i->data.size(), i->size,
-                  i->round);
+    std::snprintf(
+        text, sizeof text, "of (%" PRIu64 ", %" PRIu64 ") bytes %" PRIu64 "+%zu of %" PRIu64 " round %" PRIu64,
+        number(i->last_included_index), number(i->last_included_term), i->offset, i->data.size(), i->size, i->round);
   } else if (const auto* ir = std::get_if<install_snapshot_reply>(&m.body)) {
     std::snprintf(text, sizeof text, "of %" PRIu64 " %s, wants %" PRIu64, number(ir->last_included_index),
                   ir->installed ? "installed" : "not yet", ir->offset);

@@ -28,6 +28,7 @@ class workload {
     if (chance_.permille(p.snapshot_permille)) return take_snapshot(*s);
     if (chance_.permille(p.campaign_permille)) return campaign(*s);
     if (chance_.permille(p.hostile_permille)) return disturb(*s);
+    if (chance_.permille(p.change_permille)) return change_membership(*s);
     if (chance_.permille(p.read_permille)) return (void)read(*s);
     if (chance_.permille(p.span_permille)) return propose_span(*s);
     const std::size_t size = draw_size();
@@ -134,6 +135,25 @@ class workload {
     return answer;
   }
 
+  /// To a random membership of all servers; out of a joint one that stays, if there is one.
+  void change_membership(server& s) {
+    membership target;
+    for (const auto& other : cluster_->servers()) {
+      const std::uint64_t part = chance_.below(8);
+      if (part < 5) target.voters.push_back(other->id);
+      if (part == 5) target.learners.push_back(other->id);
+    }
+    if (target.voters.empty()) target.voters.push_back(s.id);
+    const bool stays_joint = s.configuration().joint() && !s.configuration().auto_leave;
+    bool done = false;
+    cluster_->call(s, [&] {
+      done = stays_joint ? s.leave_joint_configuration().has_value() : s.change_membership(target).has_value();
+    });
+    cluster_->counts().add(done ? meter::changes : meter::changes_refused);
+    if (done) cluster_->teller().line(cluster_->now(), "%" PRIu64 " changes the membership", s.id.value);
+    if (done && stays_joint) cluster_->counts().add(meter::joint_configurations_left);
+  }
+
   void take_snapshot(server& s) {
     cluster_->call(s, [&] {
       const auto taken = s.take_snapshot();
@@ -190,7 +210,8 @@ class workload {
       const glance after = s.look();
       const bool same = before.term == after.term && before.role == after.role && before.leader == after.leader &&
                         before.commit == after.commit && last == s.disk.image().last_index();
-      if (taken || !same) cluster_->checks().report("I47", s, "takes a message that no server sends: %s", to_text(m).c_str());
+      if (taken || !same)
+        cluster_->checks().report("I47", s, "takes a message that no server sends: %s", to_text(m).c_str());
     });
   }
 
