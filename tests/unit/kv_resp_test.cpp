@@ -98,6 +98,7 @@ TEST_CASE("parser: what is not the protocol is named") {
   CHECK(broken("*1\r\n$-1\r\n") == "Protocol error: invalid bulk length");
   CHECK(broken("*1\r\n$x\r\n") == "Protocol error: invalid bulk length");
   CHECK(broken("*1\r\n$0000000000000000000000001\r\n") == "Protocol error: too big bulk count string");
+  CHECK(broken("*1\r\n$1\r\na\n\n") == "Protocol error: no CRLF behind an argument");
   CHECK(broken("*1\r\n$1\r\nabc") == "Protocol error: no CRLF behind an argument");
 }
 

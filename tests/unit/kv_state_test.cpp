@@ -73,7 +73,8 @@ TEST_CASE("store: counting, joining, several keys") {
   state s;
   CHECK(run(s, "INCR n") == ":1\r\n");
   CHECK(run(s, "INCRBY n -5") == ":-4\r\n");
-  CHECK(run(s, "SET n 9223372036854775807") == "+OK\r\n");
+  CHECK(run(s, "SET n 9223372036854775806") == "+OK\r\n");
+  CHECK(run(s, "INCR n") == ":9223372036854775807\r\n");
   CHECK(run(s, "INCR n") == "-ERR increment or decrement would overflow\r\n");
   CHECK(run(s, "GET n") == "$19\r\n9223372036854775807\r\n");
   CHECK(run(s, "SET n -9223372036854775808") == "+OK\r\n");
@@ -263,6 +264,26 @@ TEST_CASE("snapshot: one that is cut, longer, or damaged is refused and changes 
     const auto outcome = restore(u, damaged, 5);
     CHECK((outcome || outcome.error().code == raft::errc::corrupt));
   }
+}
+
+TEST_CASE("snapshot: sessions that cannot be are refused") {
+  const auto image = [](std::uint64_t last, std::uint64_t first, std::uint64_t second) {
+    std::string bytes;
+    put_string(bytes, "raft-kv");
+    for (const std::uint64_t n : {std::uint64_t{1}, last, std::uint64_t{0}, std::uint64_t{2}}) put_number(bytes, n);
+    for (const std::uint64_t id : {first, second}) {
+      put_number(bytes, id);
+      put_number(bytes, 0);  // floor
+      put_number(bytes, 0);  // answers
+    }
+    put_string(bytes, "end");
+    return bytes;
+  };
+  state s;
+  CHECK(restore(s, image(2, 1, 2), 5));
+  CHECK_FALSE(restore(s, image(2, 1, 1), 5));
+  CHECK_FALSE(restore(s, image(2, 0, 1), 5));
+  CHECK_FALSE(restore(s, image(2, 3, 1), 5));
 }
 
 TEST_CASE("snapshot: errors of the sink and of the source are passed on") {

@@ -29,7 +29,7 @@ client_sockets::handle client_sockets::find(client_number n) const {
 void client_sockets::read(const handle& c) {
   if (c->begin == c->end) c->begin = c->end = 0;
   if (c->in.size() - c->end < read_bytes) {
-    std::memmove(c->in.data(), c->in.data() + c->begin, c->end - c->begin);
+    if (c->begin != 0) std::memmove(c->in.data(), c->in.data() + c->begin, c->end - c->begin);
     c->end -= c->begin;
     c->begin = 0;
     // A request larger than the buffer doubles it; the parser's limits bound that.

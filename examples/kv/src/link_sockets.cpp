@@ -191,7 +191,7 @@ void link_sockets::look_again() {
 /// Reads once, and takes every whole frame.
 void link_sockets::read(const handle& c) {
   if (c->in.size() - c->end < read_bytes) {
-    std::memmove(c->in.data(), c->in.data() + c->begin, c->end - c->begin);
+    if (c->begin != 0) std::memmove(c->in.data(), c->in.data() + c->begin, c->end - c->begin);
     c->end -= c->begin;
     c->begin = 0;
     // A frame larger than the buffer doubles it; the codec's limit bounds that.

@@ -1,0 +1,281 @@
+// examples/kv: every command that clients send is answered exactly once, to the right client, with the right words,
+// whatever becomes of it in the log.
+
+#include "../../examples/kv/src/desk.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace kv;
+using raft::fate;
+using raft::index_t;
+using raft::node_id;
+using raft::read_fate;
+using raft::role_kind;
+using raft::term_t;
+
+namespace {
+
+/// A desk, and a log that is what the test says.
+struct world {
+  desk here{{{1, {"a", 1}, {"a", 6}}, {2, {"b", 1}, {"b", 6}}, {3, {"c", 1}, {"c", 6}}}};
+  std::map<std::uint64_t, std::pair<term_t, std::string>> log{};
+  std::uint64_t last = 0;
+  term_t term{5};
+
+  world() { lead(); }
+  void lead() { here.on_role(role_kind::leader, node_id{1}); }
+  void follow(std::uint64_t leader) { here.on_role(role_kind::follower, node_id{leader}); }
+
+  void send(client& c, std::vector<std::string_view> words) {
+    command what;
+    std::string error;
+    REQUIRE(parse(words, what, error));
+    what.effect == effect::reads ? here.read(c, what) : here.write(c, what);
+  }
+  /// Proposes what was taken in, as the service does.
+  void propose() {
+    const auto batch = here.batch();
+    if (batch.empty()) return;
+    const raft::proposal first{index_t{last + 1}, term};
+    for (const raft::payload p : batch) log[++last] = {term, std::string(as_text(p))};
+    here.proposed(first);
+  }
+  void apply(std::uint64_t index) {
+    const auto& [of, bytes] = log.at(index);
+    here.apply({index_t{index}, of, raft::entry_kind::command, as_payload(bytes)});
+  }
+  /// Another leader's entry in that place.
+  void replace(std::uint64_t index, term_t of, std::vector<std::string_view> words) {
+    command what;
+    std::string error;
+    REQUIRE(parse(words, what, error));
+    std::string bytes;
+    encode(bytes, what);
+    log[index] = {of, bytes};
+  }
+};
+
+std::string taken(client& c) { return std::exchange(c.replies.ready(), {}); }
+
+const std::string try_again = "-" + std::string(texts::try_again) + "\r\n";
+const std::string unknown = "-" + std::string(texts::unknown) + "\r\n";
+
+}  // namespace
+
+TEST_CASE("write: answered when applied, to the client that asked") {
+  world w;
+  client& a = w.here.open();
+  client& b = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"INCR", "n"});
+  w.send(b, {"INCR", "n"});
+  w.send(a, {"INCR", "n"});
+  w.propose();
+  CHECK(w.here.waiting_writes() == 3);
+  CHECK(taken(a).empty());
+  w.apply(1);
+  CHECK(taken(a) == ":1\r\n");
+  CHECK(taken(b).empty());
+  w.apply(2);
+  w.apply(3);
+  CHECK(taken(a) == ":3\r\n");
+  CHECK(taken(b) == ":2\r\n");
+  CHECK(w.here.waiting_writes() == 0);
+}
+
+TEST_CASE("write: a server that does not lead points to the leader, or says that there is none") {
+  world w;
+  client& a = w.here.open();
+  w.follow(2);
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "v"});
+  w.send(a, {"GET", "k"});
+  CHECK(taken(a) == "-MOVED 0 b:6\r\n-MOVED 0 b:6\r\n");
+  w.here.on_role(role_kind::candidate, raft::nobody);
+  w.send(a, {"SET", "k", "v"});
+  CHECK(taken(a) == "-CLUSTERDOWN no leader\r\n");
+  CHECK(w.here.batch().empty());
+  CHECK_FALSE(w.here.reads_taken());
+}
+
+TEST_CASE("refused: the whole batch gets the reason, in the places of its commands") {
+  world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.here.say(a, [](std::string& out) { out += "+PONG\r\n"; });
+  w.send(a, {"SET", "k", "v"});
+  w.here.say(a, [](std::string& out) { out += "+PONG\r\n"; });
+  CHECK(taken(a) == "+PONG\r\n");
+  w.here.refused(texts::try_again);
+  CHECK(taken(a) == try_again + "+PONG\r\n");
+  CHECK(w.here.batch().empty());
+}
+
+TEST_CASE("apply: an entry of another term in the place of a waiter's is not its answer") {
+  world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "mine"});
+  w.propose();
+  w.follow(2);
+  w.replace(1, term_t{6}, {"SET", "k", "other"});
+  w.apply(1);
+  CHECK(taken(a).empty());
+  w.here.on_fate(index_t{1}, index_t{1}, term_t{5}, fate::dropped);
+  CHECK(taken(a) == try_again);
+  CHECK(w.here.waiting_writes() == 0);
+}
+
+TEST_CASE("on_fate: dropped, unknown, and applied by way of a snapshot") {
+  world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  for (const char* v : {"1", "2", "3", "4"}) w.send(a, {"SET", "k", v});
+  w.propose();
+  w.apply(1);
+  CHECK(taken(a) == "+OK\r\n");
+  w.follow(2);
+  w.here.on_fate(index_t{2}, index_t{2}, term_t{5}, fate::applied);
+  w.here.on_fate(index_t{3}, index_t{3}, term_t{5}, fate::unknown);
+  w.here.on_fate(index_t{4}, index_t{4}, term_t{5}, fate::dropped);
+  CHECK(taken(a) == unknown + unknown + try_again);
+  CHECK(w.here.waiting_writes() == 0);
+  w.here.on_fate(index_t{1}, index_t{4}, term_t{5}, fate::dropped);
+  CHECK(taken(a).empty());
+}
+
+TEST_CASE("on_fate: news about an earlier leadership comes after a later one's entries are applied") {
+  world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "1"});
+  w.send(a, {"SET", "k", "2"});
+  w.propose();  // 1 and 2 in term 5, which will be replaced
+  w.follow(2);
+  w.lead();
+  w.term = term_t{7};
+  w.last = 1;  // a no-op of term 7 took place 1
+  w.here.begin_turn();
+  w.send(a, {"INCR", "n"});
+  w.propose();  // place 2 in term 7
+  w.apply(2);
+  CHECK(taken(a).empty());  // what was sent first is answered first
+  w.here.on_fate(index_t{1}, index_t{2}, term_t{5}, fate::dropped);
+  CHECK(taken(a) == try_again + try_again + ":1\r\n");
+}
+
+TEST_CASE("read: confirmed by on_read, for all turns up to it") {
+  world w;
+  client& a = w.here.open();
+  client& b = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"GET", "k"});
+  w.here.begin_turn();
+  w.send(b, {"GET", "k"});
+  w.send(b, {"GET", "k"});
+  CHECK(w.here.waiting_reads());
+  w.here.on_read(1, read_fate::ready);
+  CHECK(taken(a) == "$-1\r\n");
+  CHECK(taken(b).empty());
+  w.here.on_read(2, read_fate::ready);
+  CHECK(taken(b) == "$-1\r\n$-1\r\n");
+  CHECK_FALSE(w.here.waiting_reads());
+}
+
+TEST_CASE("read: confirmed by any write that was proposed in its turn and is applied, not by an earlier one") {
+  world w;
+  client& a = w.here.open();
+  client& b = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "1"});
+  w.propose();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "2"});
+  w.send(b, {"GET", "k"});
+  w.propose();
+  w.apply(1);
+  CHECK(taken(b).empty());
+  w.apply(2);
+  CHECK(taken(b) == "$1\r\n2\r\n");
+}
+
+TEST_CASE("read: rides on a write that is dropped: its client is told who to ask") {
+  world w;
+  client& a = w.here.open();
+  client& b = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "1"});
+  w.send(b, {"GET", "k"});
+  w.propose();
+  w.follow(3);
+  w.here.on_fate(index_t{1}, index_t{1}, term_t{5}, fate::unknown);
+  CHECK(taken(a) == unknown);
+  CHECK(taken(b) == "-MOVED 0 c:6\r\n");
+  CHECK_FALSE(w.here.waiting_reads());
+}
+
+TEST_CASE("read: dropped by the engine") {
+  world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"GET", "k"});
+  w.here.on_role(role_kind::follower, raft::nobody);
+  w.here.on_read(1, read_fate::dropped);
+  CHECK(taken(a) == "-CLUSTERDOWN no leader\r\n");
+}
+
+TEST_CASE("read: READONLY is served at once, leader or not, behind what waits") {
+  world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "1"});
+  w.propose();
+  a.stale_reads = true;
+  w.send(a, {"GET", "k"});
+  CHECK(taken(a).empty());
+  w.apply(1);
+  CHECK(taken(a) == "+OK\r\n$1\r\n1\r\n");
+  w.follow(2);
+  w.send(a, {"GET", "k"});
+  CHECK(taken(a) == "$1\r\n1\r\n");
+}
+
+TEST_CASE("close: a command of a client that is gone is done and answered to nobody, not to who has its place") {
+  world w;
+  client* a = &w.here.open();
+  const client_number gone = a->number;
+  w.here.begin_turn();
+  w.send(*a, {"SET", "k", "1"});
+  w.send(*a, {"GET", "k"});
+  w.propose();
+  w.here.close(*a);
+  client& b = w.here.open();
+  CHECK((b.number & 0xffffffff) == (gone & 0xffffffff));
+  CHECK(b.number != gone);
+  CHECK(w.here.find(gone) == nullptr);
+  w.apply(1);
+  CHECK(taken(b).empty());
+  w.here.begin_turn();
+  w.send(b, {"GET", "k"});
+  w.here.on_read(2, read_fate::ready);
+  CHECK(taken(b) == "$1\r\n1\r\n");
+  CHECK(w.here.connections() == 1);
+}
+
+TEST_CASE("dirty: each client with something to send is listed once") {
+  world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "1"});
+  w.send(a, {"SET", "k", "2"});
+  CHECK(w.here.dirty().empty());
+  w.propose();
+  w.apply(1);
+  w.apply(2);
+  CHECK(w.here.dirty() == std::vector<client_number>{a.number});
+}
