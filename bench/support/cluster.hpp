@@ -122,7 +122,7 @@ class cluster {
   }
 
   /// A cluster of `size` voters (1 to 15), of which the first leads.
-  explicit cluster(std::size_t size, const options& o = defaults()) : options_(o), size_(size), boxes_(size) {
+  explicit cluster(std::size_t size, const options& o = defaults()) : options_(o), boxes_(size) {
     std::vector<raft::node_id> ids;
     for (std::size_t k = 1; k <= size; ++k) ids.emplace_back(k);
     nodes_.reserve(size);
@@ -201,31 +201,37 @@ class cluster {
   /// Every node takes in its in-box. Whether there was anything to take in.
   bool round() {
     bool any = false;
-    for (std::size_t k = 0; k < size_; ++k) any |= take_in(k);
+    node* n = nodes_.data();
+    for (in_box& box : boxes_) any |= take_in(*n++, box);
     return any;
   }
 
  private:
   template <class Call>
   void on(std::size_t k, Call&& call) {
-    allocations::charge_to(k + 1);
-    call(nodes_[k]);
+    on(nodes_[k], call);
+  }
+  template <class Call>
+  void on(node& n, Call&& call) {
+    allocations::charge_to(n.id().value);
+    call(n);
     allocations::charge_to(0);
   }
 
-  bool take_in(std::size_t k) {
-    std::span<const std::byte> rest = boxes_[k].bytes();
+  bool take_in(node& n, in_box& box) {
+    std::span<const std::byte> rest = box.bytes();
     if (rest.empty()) return false;
-    on(k, [&](node& n) {
-      while (!rest.empty()) {
-        const auto taken = raft::decode_to<Covered>(rest, the_cluster, n.id(), [&](const auto& envelope, const auto& body) {
-          if (const auto stepped = n.step(envelope, body); !stepped) give_up(stepped.error().what);
-        });
-        if (!taken) give_up(taken.error().what);
-        rest = rest.subspan(*taken);
-      }
-    });
-    boxes_[k].clear();
+    allocations::charge_to(n.id().value);
+    const auto step = [&n](const raft::envelope& m, const auto& body) {
+      if (const auto stepped = n.step(m, body); !stepped) give_up(stepped.error().what);
+    };
+    while (!rest.empty()) {
+      const auto taken = raft::decode_to<Covered>(rest, the_cluster, n.id(), step);
+      if (!taken) give_up(taken.error().what);
+      rest = rest.subspan(*taken);
+    }
+    allocations::charge_to(0);
+    box.clear();
     return true;
   }
 
@@ -233,10 +239,10 @@ class cluster {
     node& n = leader();
     const raft::index_t last = n.log().last_index();
     while (n.last_applied() < last) {
-      if (!round()) on(leader_, [](node& l) { l.tick(); });  // There was more to apply than fits in one call.
+      if (!round()) on(n, [](node& l) { l.tick(); });  // There was more to apply than fits in one call.
     }
-    for (std::size_t k = 0; k < size_; ++k) {
-      if (nodes_[k].last_applied().value >= nodes_[k].log().first_index().value + trim_at) {
+    for (node& k : nodes_) {
+      if (k.last_applied().value >= k.log().first_index().value + trim_at) {
         on(k, [](node& full) { must(full.take_snapshot()); });
       }
     }
@@ -248,7 +254,6 @@ class cluster {
   }
 
   options options_;
-  std::size_t size_;
   std::int64_t time_ = 0;
   std::uint64_t sent_ = 0;
   std::size_t leader_ = 0;

@@ -430,26 +430,59 @@ constexpr error unread(const verdict& why, std::size_t missing) noexcept {
   return e;
 }
 
-/// Calls read(std::type_identity<Body>) for the kind that the frame says.
-template <class Result, std::size_t Kind = 0, class Read>
-constexpr Result read_kind(std::uint8_t kind, Read&& read) noexcept {
+/// Reads a frame into a message.
+template <checksums Covered>
+struct into_message {
+  using answer = result<decoded>;
+  template <class Body>
+  static constexpr answer read(payload in, cluster_id cluster, node_id self, std::size_t limit) noexcept {
+    answer out{std::in_place, std::type_identity<Body>{}};
+    Body& body = std::get<Body>(out->message.body);
+    const auto good = read_frame<Covered>(in, cluster, self, limit, out->bytes, body);
+    if (!good) return unread(good, out->bytes);
+    const envelope m = read_envelope(in.data());
+    out->message.from = m.from;
+    out->message.to = m.to;
+    out->message.term = m.term;
+    return out;
+  }
+};
+
+/// Reads a frame and calls take(envelope, body).
+template <checksums Covered>
+struct into_call {
+  using answer = result<std::size_t>;
+  template <class Body, class Take>
+  static constexpr answer read(payload in, cluster_id cluster, node_id self, std::size_t limit, Take& take) {
+    Body body{};
+    std::size_t bytes = 0;
+    const auto good = read_frame<Covered>(in, cluster, self, limit, bytes, body);
+    if (!good) return unread(good, bytes);
+    take(read_envelope(in.data()), body);
+    return bytes;
+  }
+};
+
+/// Reader::read<Body>(...) for a kind that is known at run time.
+template <class Reader, std::size_t Kind = 0, class... Arguments>
+constexpr typename Reader::answer read_kind(std::uint8_t kind, payload in, Arguments&&... arguments) {
   if constexpr (Kind == body_kinds) {
     return error{errc::malformed, {}, 0, "a frame of an unknown kind"};
   } else {
-    if (kind == Kind) return read(std::type_identity<body_kind<Kind>>{});
-    return read_kind<Result, Kind + 1>(kind, read);
+    if (kind == Kind) return Reader::template read<body_kind<Kind>>(in, arguments...);
+    return read_kind<Reader, Kind + 1>(kind, in, arguments...);
   }
 }
 
 /// The same for any frame; the two kinds of the steady state are asked for first.
-template <class Result, class Read>
-constexpr Result read_any(payload in, Read&& read) noexcept {
+template <class Reader, class... Arguments>
+constexpr typename Reader::answer read_any(payload in, Arguments&&... arguments) {
   if (in.size() < frame_header_bytes) return unread(incomplete_frame, frame_header_bytes - in.size());
   if (in[8] != std::byte{frame_version}) return error{errc::unsupported_version, {}, 0, "a frame of another version"};
   const auto kind = std::to_integer<std::uint8_t>(in[9]);
-  if (kind == kind_of<append_entries>()) return read(std::type_identity<append_entries>{});
-  if (kind == kind_of<append_entries_reply>()) return read(std::type_identity<append_entries_reply>{});
-  return read_kind<Result>(kind, read);
+  if (kind == kind_of<append_entries>()) return Reader::template read<append_entries>(in, arguments...);
+  if (kind == kind_of<append_entries_reply>()) return Reader::template read<append_entries_reply>(in, arguments...);
+  return read_kind<Reader>(kind, in, arguments...);
 }
 
 }  // namespace detail
@@ -469,17 +502,7 @@ constexpr Result read_any(payload in, Read&& read) noexcept {
 template <checksums Covered = checksums::all>
 [[nodiscard]] constexpr result<decoded> decode(std::span<const std::byte> in, cluster_id cluster, node_id self,
                                                std::size_t limit = default_frame_limit) noexcept {
-  return detail::read_any<result<decoded>>(in, [&]<class Body>(std::type_identity<Body>) -> result<decoded> {
-    result<decoded> out{std::in_place, std::type_identity<Body>{}};
-    Body& body = std::get<Body>(out->message.body);
-    const auto read = detail::read_frame<Covered>(in, cluster, self, limit, out->bytes, body);
-    if (!read) return detail::unread(read, out->bytes);
-    const envelope m = detail::read_envelope(in.data());
-    out->message.from = m.from;
-    out->message.to = m.to;
-    out->message.term = m.term;
-    return out;
-  });
+  return detail::read_any<detail::into_message<Covered>>(in, cluster, self, limit);
 }
 
 /// `decode` without building a message: hands its envelope and body over as take(const envelope&, const Body&), and
@@ -487,14 +510,7 @@ template <checksums Covered = checksums::all>
 template <checksums Covered = checksums::all, class Take>
 [[nodiscard]] constexpr result<std::size_t> decode_to(std::span<const std::byte> in, cluster_id cluster, node_id self,
                                                       Take&& take, std::size_t limit = default_frame_limit) {
-  return detail::read_any<result<std::size_t>>(in, [&]<class Body>(std::type_identity<Body>) -> result<std::size_t> {
-    Body body{};
-    std::size_t bytes = 0;
-    const auto read = detail::read_frame<Covered>(in, cluster, self, limit, bytes, body);
-    if (!read) return detail::unread(read, bytes);
-    take(detail::read_envelope(in.data()), body);
-    return bytes;
-  });
+  return detail::read_any<detail::into_call<Covered>>(in, cluster, self, limit, take);
 }
 
 }  // namespace raft

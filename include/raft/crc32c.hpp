@@ -99,6 +99,12 @@ RAFT_CRC32C_SSE42 inline std::uint32_t crc32c_sse42_tail(const std::byte* data, 
 RAFT_CRC32C_SSE42 inline std::uint32_t crc32c_sse42_small(const std::byte* data, std::size_t size,
                                                           std::uint32_t crc) noexcept {
   std::uint64_t remainder = crc;
+  for (; size >= 32; data += 32, size -= 32) {
+    remainder = _mm_crc32_u64(remainder, load_le<std::uint64_t>(data));
+    remainder = _mm_crc32_u64(remainder, load_le<std::uint64_t>(data + 8));
+    remainder = _mm_crc32_u64(remainder, load_le<std::uint64_t>(data + 16));
+    remainder = _mm_crc32_u64(remainder, load_le<std::uint64_t>(data + 24));
+  }
   for (; size >= 8; data += 8, size -= 8) remainder = _mm_crc32_u64(remainder, load_le<std::uint64_t>(data));
   crc = static_cast<std::uint32_t>(remainder);
   return size == 0 ? crc : crc32c_sse42_tail(data, size, crc);

@@ -76,25 +76,8 @@ class entries {
   /// Checks bytes from outside: O(count), refuses anything that is not exactly `count` whole entries with known kinds,
   /// terms that never fall, and legal configurations (the only case that allocates, and frees).
   static constexpr result<entries> parse(const std::byte* data, std::size_t bytes, std::uint32_t count) noexcept {
-    if (bytes > UINT32_MAX) return {errc::malformed, "a batch of entries larger than its length field"};
     term_t last{};
-    std::size_t at = 0;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      if (bytes - at < entry_header_bytes) return {errc::malformed, "a batch of entries ends inside a header"};
-      const auto term = term_t{detail::load_le<std::uint64_t>(data + at)};
-      const auto second = detail::load_le<std::uint64_t>(data + at + 8);
-      const std::size_t size = entry_bytes(second & 0xffffffff);
-      const std::uint64_t kind = second >> 32;
-      if (bytes - at < size) return {errc::malformed, "a batch of entries ends inside a payload"};
-      if (kind < 1 || kind > 3) return {errc::malformed, "an entry of an unknown kind"};
-      if (term < last) return {errc::malformed, "the terms of a batch of entries fall"};
-      if (kind == static_cast<std::uint64_t>(entry_kind::configuration)) {
-        if (auto legal = decode_configuration(read_entry(data + at, index_t{}).data); !legal) return legal.error();
-      }
-      last = term;
-      at += size;
-    }
-    if (at != bytes) return {errc::malformed, "bytes left over behind a batch of entries"};
+    if (const auto whole = check(data, bytes, count, last); !whole) return whole.error();
     return entries{data, static_cast<std::uint32_t>(bytes), count, last};
   }
 
@@ -143,6 +126,41 @@ class entries {
   }
 
  private:
+  /// The hot loop of a follower: one test for the kind that is the rule.
+  static constexpr detail::verdict check(const std::byte* data, std::size_t bytes, std::uint32_t count,
+                                         term_t& last) noexcept {
+    if (bytes > UINT32_MAX) return {errc::malformed, "a batch of entries larger than its length field"};
+    std::uint64_t highest = 0;
+    for (; count != 0; --count) {
+      if (bytes < entry_header_bytes) return {errc::malformed, "a batch of entries ends inside a header"};
+      const auto term = detail::load_le<std::uint64_t>(data);
+      const auto second = detail::load_le<std::uint64_t>(data + 8);
+      const std::size_t size = entry_bytes(second & 0xffffffff);
+      if (bytes < size) return {errc::malformed, "a batch of entries ends inside a payload"};
+      if (term < highest) return {errc::malformed, "the terms of a batch of entries fall"};
+      if (second >> 32 != static_cast<std::uint64_t>(entry_kind::command)) {
+        if (const auto legal = check_rare(data, second); !legal) return legal;
+      }
+      highest = term;
+      data += size;
+      bytes -= size;
+    }
+    if (bytes != 0) return {errc::malformed, "bytes left over behind a batch of entries"};
+    last = term_t{highest};
+    return {};
+  }
+
+  /// Of an entry that is no command. Precondition: all of it is there.
+  static constexpr detail::verdict check_rare(const std::byte* data, std::uint64_t second) noexcept {
+    const std::uint64_t kind = second >> 32;
+    if (kind == static_cast<std::uint64_t>(entry_kind::no_op)) return {};
+    if (kind != static_cast<std::uint64_t>(entry_kind::configuration)) {
+      return {errc::malformed, "an entry of an unknown kind"};
+    }
+    const auto legal = decode_configuration(read_entry(data, index_t{}).data);
+    return legal ? detail::verdict{} : legal.error();
+  }
+
   constexpr entries(const std::byte* data, std::uint32_t bytes, std::uint32_t count, term_t last) noexcept
       : data_(data), bytes_(bytes), count_(count), last_term_(last) {}
 

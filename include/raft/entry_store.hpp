@@ -97,34 +97,42 @@ class segment {
     used_ = offsets_[count_];
   }
 
-  /// What `take` took: so many bytes; and the or of the second header words of (at least) the entries in them.
+  /// How many more bytes fit.
+  [[nodiscard]] constexpr std::size_t room() const noexcept { return capacity_ - used_; }
+
+  /// What `take` took: so many bytes; and the or of the second header words of the entries in them.
   struct taken {
     std::size_t bytes;
     std::uint64_t headers;
   };
 
-  /// Copies the first entries of a batch of `bytes` bytes, as many as there is room for. The walk is the hot loop of a
-  /// follower: its members are copied to locals, as each byte stored may alias them, and it looks at the end of the
-  /// room only by taking back an entry that went over it.
-  constexpr taken take(const std::byte* from, std::size_t bytes) noexcept {
-    const std::size_t start = used_;
-    const std::size_t room = capacity_ - start;
-    const std::size_t stop = std::min(bytes, room);
+  /// Copies the first `count` entries of `from`. The walk is the hot loop of a follower: its members are copied to
+  /// locals, as each byte stored may alias them. Precondition: they fit.
+  constexpr taken take(const std::byte* from, std::size_t count) noexcept {
+    const std::uint32_t start = used_;
     std::uint32_t* const slots = offsets_ + count_;
     std::uint64_t headers = 0;
     std::size_t at = 0;
-    std::size_t n = 0;
-    while (at < stop) {
+    for (std::size_t n = 0; n < count; ++n) {
       const auto header = load_le<std::uint64_t>(from + at + 8);
-      slots[n++] = static_cast<std::uint32_t>(start + at);
+      slots[n] = static_cast<std::uint32_t>(start + at);
       headers |= header;
       at += entry_bytes(header & 0xffffffff);
     }
-    if (at > room) at = slots[--n] - start;
     copy_few(bytes_ + start, from, at);
     used_ = static_cast<std::uint32_t>(start + at);
-    count_ += static_cast<std::uint32_t>(n);
+    count_ += static_cast<std::uint32_t>(count);
     return {at, headers};
+  }
+
+  /// How many of the first `count` entries of `from` fit.
+  [[nodiscard]] constexpr std::size_t fitting(const std::byte* from, std::size_t count) const noexcept {
+    std::size_t at = 0;
+    for (std::size_t n = 0; n < count; ++n) {
+      at += entry_bytes(load_le<std::uint32_t>(from + at + 8));
+      if (at > room()) return n;
+    }
+    return count;
   }
 
   /// Writes entries with these payloads, as many as there is room for; returns how many.
@@ -271,21 +279,14 @@ class entry_store {
   /// Appends a batch; its bytes are copied. O(count).
   constexpr void append(const entries& batch) {
     if (batch.empty()) return;
-    const std::byte* from = batch.data();
-    std::size_t bytes = batch.bytes();
     const index_t first = last_.next();
     std::uint64_t headers = 0;
-    if (segments_.empty()) add_segment(entry_bytes(load_le<std::uint32_t>(from + 8)));
-    for (;;) {
-      const segment::taken taken = segments_.back().take(from, bytes);
-      headers |= taken.headers;
-      from += taken.bytes;
-      bytes -= taken.bytes;
-      last_ = segments_.back().last();
-      if (bytes == 0) break;
-      add_segment(entry_bytes(load_le<std::uint32_t>(from + 8)));
+    if (!segments_.empty() && batch.bytes() <= segments_.back().room()) {
+      headers = segments_.back().take(batch.data(), batch.count()).headers;
+      last_ = last_ + batch.count();
+    } else {
+      headers = append_split(batch);
     }
-    RAFT_ASSERT(last_.next() - first == batch.count(), "a batch holds as many entries as it says");
     last_term_ = batch.last_term();
     // Of the kinds, command = 1 alone lacks the bit that configuration = 3 has.
     if ((headers >> 33) != 0) note_configurations(first);
@@ -371,6 +372,25 @@ class entry_store {
     const auto begin = segments_.begin() + static_cast<std::ptrdiff_t>(head_);
     return *(std::upper_bound(begin, segments_.end(), i, [](index_t x, const segment& s) { return x < s.first(); }) -
              1);
+  }
+
+  /// Appends a batch that does not fit into the last segment: it is split between entries. Answers the or of their
+  /// second header words.
+  [[gnu::noinline]] constexpr std::uint64_t append_split(const entries& batch) {
+    const std::byte* from = batch.data();
+    std::uint64_t headers = 0;
+    for (std::size_t left = batch.count();;) {
+      if (!segments_.empty()) {
+        const std::size_t fitting = segments_.back().fitting(from, left);
+        const segment::taken taken = segments_.back().take(from, fitting);
+        headers |= taken.headers;
+        from += taken.bytes;
+        left -= fitting;
+        last_ = last_ + fitting;
+      }
+      if (left == 0) return headers;
+      add_segment(entry_bytes(load_le<std::uint32_t>(from + 8)));
+    }
   }
 
   /// Adds an empty segment behind the last one, for an entry of so many bytes that has index last_ + 1.

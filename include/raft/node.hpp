@@ -254,7 +254,7 @@ class node {
                  Clock&& clock, StateMachine&& machine, Observer&& observer);
   constexpr result<void> start();
   [[nodiscard]] constexpr result<void> check_stored_state() const;
-  constexpr result<void> refuse(node_id from, const error& why);
+  [[gnu::cold]] constexpr result<void> refuse(node_id from, const error& why);
   template <class Body>
   [[nodiscard]] constexpr detail::verdict check_envelope(const envelope& m) const;
   template <class Body>
@@ -267,7 +267,7 @@ class node {
   template <class Body>
   constexpr bool term_rule(const envelope& m, const Body& body);
   template <class Body>
-  constexpr void answer_lower_term(const envelope& m, const Body& body);
+  [[gnu::cold]] constexpr void answer_lower_term(const envelope& m, const Body& body);
   template <class Body>
   constexpr detail::verdict ignore(const envelope& m, const Body& body);
   template <class Body>
@@ -284,8 +284,8 @@ class node {
   constexpr void start_pre_vote();
   constexpr void start_election();
   constexpr bool count_own_vote();
-  constexpr void become_leader();
-  constexpr void become_follower(term_t term, node_id leader);
+  [[gnu::cold]] constexpr void become_leader();
+  [[gnu::cold]] constexpr void become_follower(term_t term, node_id leader);
   constexpr void check_quorum();
   constexpr void reset_election_timer();
   [[nodiscard]] constexpr bool may_campaign() const;
@@ -297,16 +297,16 @@ class node {
 
   constexpr detail::verdict on_append_entries_reply(const envelope& m, const append_entries_reply& reply);
   constexpr void on_append_success(leader_role& lead, peer& p, index_t match);
-  constexpr void on_append_refusal(peer& p, const append_entries_reply& reply);
+  [[gnu::cold]] constexpr void on_append_refusal(peer& p, const append_entries_reply& reply);
   constexpr void suspect_lost_log(peer& p, const append_entries_reply& reply);
-  [[nodiscard]] constexpr index_t meeting_point(index_t hint_index, term_t hint_term) const;
-  constexpr void begin_round(leader_role& lead);
+  [[nodiscard, gnu::cold]] constexpr index_t meeting_point(index_t hint_index, term_t hint_term) const;
+  [[gnu::cold]] constexpr void begin_round(leader_role& lead);
   constexpr void look_at_all(leader_role& lead);
   constexpr void replicate(leader_role& lead);
   constexpr void replicate_to(leader_role& lead, peer& p);
   constexpr void send_ready_appends(leader_role& lead, peer& p);
   constexpr bool send_append(leader_role& lead, peer& p);
-  constexpr void send_heartbeat(leader_role& lead, peer& p);
+  [[gnu::cold]] constexpr void send_heartbeat(leader_role& lead, peer& p);
   [[nodiscard]] constexpr bool in_step(const peer& p) const;
   [[nodiscard]] constexpr bool compacted_for(const peer& p) const;
   [[nodiscard]] constexpr peer* find_peer(node_id id);
@@ -314,10 +314,10 @@ class node {
   // ------------------------------------------------------------------------- §5.3, the follower's side [impl/following.hpp]
 
   constexpr detail::verdict on_append_entries(const envelope& m, const append_entries& request);
-  [[nodiscard]] constexpr bool contradicts_committed(const append_entries& request) const;
+  [[nodiscard, gnu::cold]] constexpr bool contradicts_committed(const append_entries& request) const;
   constexpr void follow(node_id leader);
-  constexpr void refuse_append(node_id leader, const append_entries& request);
-  [[nodiscard]] constexpr std::uint32_t already_held(index_t prev, const raft::entries& batch) const;
+  [[gnu::cold]] constexpr void refuse_append(node_id leader, const append_entries& request);
+  [[nodiscard, gnu::cold]] constexpr std::uint32_t already_held(index_t prev, const raft::entries& batch) const;
 
   // ---------------------------------------------------------------------------------------------- §5.3, §5.4 [impl/commit.hpp]
 
@@ -326,13 +326,16 @@ class node {
   template <class Value, class Of>
   [[nodiscard]] constexpr Value of_quorum(const leader_role& lead, Value own, Of&& of) const;
   constexpr void set_commit_index(index_t index);
+  [[nodiscard]] constexpr bool may_apply() const noexcept;
   constexpr void apply();
   constexpr void hand_over(index_t upto);
   constexpr void note_executed(index_t index);
 
   // ---------------------------------------------------------------------------------------------- clients [impl/proposal.hpp]
 
-  [[nodiscard]] constexpr result<void> check_proposal(std::span<const payload> commands) const;
+  [[nodiscard]] constexpr detail::verdict check_proposal(const leader_role& lead, std::span<const payload> commands,
+                                                         std::uint64_t& bytes) const;
+  constexpr void want_entries(entry_kind kind, std::span<const payload> payloads, std::uint64_t bytes);
   constexpr void resolve_applied();
   constexpr void resolve_covered(const snapshot_meta& snapshot);
   constexpr void resolve(index_t first, index_t last, term_t of, fate what);
@@ -344,7 +347,7 @@ class node {
   [[nodiscard]] constexpr std::uint64_t confirmed_round(const leader_role& lead) const;
   constexpr void begin_round_for_reads(leader_role& lead);
   [[nodiscard]] constexpr bool reads_are_open() const;
-  constexpr void answer_reads();
+  [[gnu::cold]] constexpr void answer_reads();
   constexpr void answer_read(std::uint64_t context, read_fate what, index_t index);
 
   // ---------------------------------------------------------------------------------------------- §6 [impl/membership.hpp]
@@ -354,7 +357,7 @@ class node {
   constexpr void want_configuration(const raft::configuration& next);
   constexpr bool leave_joint_by_itself(leader_role& lead);
   [[nodiscard]] constexpr bool is_removed() const;
-  constexpr void refresh_configuration();
+  [[gnu::cold]] constexpr void refresh_configuration();
   constexpr void match_peers_to(leader_role& lead);
   [[nodiscard]] constexpr result<raft::configuration> configuration_at(index_t index) const;
 
@@ -363,10 +366,10 @@ class node {
   constexpr detail::verdict on_install_snapshot(const envelope& m, const install_snapshot& chunk);
   constexpr detail::verdict on_install_snapshot_reply(const envelope& m, const install_snapshot_reply& reply);
   [[nodiscard]] constexpr result<void> check_take_snapshot() const;
-  constexpr bool write_chunk();
+  [[gnu::cold]] constexpr bool write_chunk();
   constexpr bool install();
-  constexpr void restore_machine();
-  constexpr void send_chunk(leader_role& lead, peer& p);
+  [[gnu::cold]] constexpr void restore_machine();
+  [[gnu::cold]] constexpr void send_chunk(leader_role& lead, peer& p);
   constexpr void compact_log();
 
   // ---------------------------------------------------------------------------------------------- effects [impl/settle.hpp]
@@ -384,13 +387,18 @@ class node {
 
   constexpr void settle();
   constexpr bool write();
-  constexpr bool write_truncation();
-  constexpr bool write_entries_wanted();
+  [[gnu::cold]] constexpr bool write_hard_state();
+  [[gnu::cold]] constexpr bool write_truncation();
+  constexpr bool append_received();
+  constexpr bool append_proposed();
+  constexpr bool note_append(const result<mark_t>& mark);
   constexpr bool count_own();
   constexpr void stamp_outbox();
   constexpr void send();
+  constexpr void send_what_is_durable();
   constexpr void report();
-  constexpr void fail(const error& why);
+  [[gnu::cold]] constexpr void report_role();
+  [[gnu::cold]] constexpr void fail(const error& why);
   template <class Body>
   constexpr void queue(node_id to, const Body& body, speaks_for what);
   template <class Body>
@@ -447,6 +455,7 @@ class node {
   raft::entries received_{};               ///< To append, of a leader.
   std::span<const payload> proposed_{};    ///< To append, as a leader.
   entry_kind proposed_kind_ = entry_kind::command;
+  std::uint64_t proposed_bytes_ = 0;  ///< What they take in the log.
   const install_snapshot* chunk_ = nullptr;  ///< To write, of chunk_from_.
   node_id chunk_from_{};
 
@@ -462,6 +471,10 @@ class node {
   durability durable_{};     ///< Used only with a Log that is not durable on return.
   mark_t hard_state_mark_{};  ///< The write that holds hard_.
   std::vector<waiting_message> outbox_{};
+  /// With a Log that is durable on return, the answer to an append does not wait in the outbox, which would cost more
+  /// than to send it: it leaves with the same call. To nobody: there is none.
+  node_id answer_to_{};
+  append_entries_reply answer_{};
   std::vector<open_proposals> proposals_{};    ///< One for each leadership with open ends; the present one last.
   std::vector<std::uint64_t> dropped_reads_{};  ///< Contexts of reads that ended with a leadership, not told yet.
   window handed_{};  ///< Entries that a state machine elsewhere has not executed yet.

@@ -24,15 +24,41 @@ namespace raft {
 template <class Value>
 [[nodiscard]] constexpr Value majority_value(std::span<Value> values) noexcept {
   const std::size_t nth = values.size() - majority(values.size());
-  if (values.size() > 8) {
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(nth), values.end());
-    return values[nth];
-  }
-  for (std::size_t i = 1; i < values.size(); ++i) {
-    for (std::size_t k = i; k != 0 && values[k] < values[k - 1]; --k) std::swap(values[k], values[k - 1]);
-  }
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(nth), values.end());
   return values[nth];
 }
+
+namespace detail {
+
+/// The largest value that a majority of a half reaches. Out of line: few have a half with more than 8 voters.
+template <class Value, class ValueOf>
+[[gnu::noinline]] constexpr Value majority_of_many(std::span<const node_id> half, ValueOf& value_of) {
+  std::vector<Value> values(half.size(), Value{});
+  std::transform(half.begin(), half.end(), values.begin(), value_of);
+  return majority_value(std::span{values});
+}
+
+/// The same, without an allocation for 8 voters or fewer: each value is put into its place as it comes.
+template <class Value, class ValueOf>
+constexpr Value majority_of(std::span<const node_id> half, ValueOf& value_of) {
+  std::array<Value, 8> sorted{};
+  if (half.size() > sorted.size()) return majority_of_many<Value>(half, value_of);
+  for (std::size_t i = 0; i < half.size(); ++i) {
+    const Value v = value_of(half[i]);
+    std::size_t place = i;
+    for (; place != 0 && v < sorted[place - 1]; --place) sorted[place] = sorted[place - 1];
+    sorted[place] = v;
+  }
+  return sorted[half.size() - majority(half.size())];
+}
+
+/// The same, out of line, for the half that is seldom there.
+template <class Value, class ValueOf>
+[[gnu::noinline]] constexpr Value majority_of_outgoing(std::span<const node_id> half, ValueOf& value_of) {
+  return majority_of<Value>(half, value_of);
+}
+
+}  // namespace detail
 
 /// The largest value that a quorum of `c` reaches, where `value_of(node_id)` is each voter's. With match indexes it is
 /// the index that may be committed (if its entry is of the current term [paper §5.4.2]); with times it is the moment
@@ -40,18 +66,8 @@ template <class Value>
 template <class ValueOf>
 [[nodiscard]] constexpr auto quorum_value(const configuration& c, ValueOf&& value_of) {
   using value = std::decay_t<decltype(value_of(node_id{}))>;
-  const auto of_each = [&](std::span<const node_id> half, std::span<value> values) {
-    for (std::size_t i = 0; i < half.size(); ++i) values[i] = value_of(half[i]);
-    return majority_value(values);
-  };
-  const auto of_half = [&](std::span<const node_id> half) {
-    std::array<value, 8> few{};
-    if (half.size() <= few.size()) return of_each(half, std::span<value>{few}.first(half.size()));
-    std::vector<value> many(half.size(), value{});
-    return of_each(half, many);
-  };
-  const value incoming = of_half(c.voters);
-  return c.joint() ? std::min(incoming, of_half(c.outgoing)) : incoming;
+  const value incoming = detail::majority_of<value>(c.voters, value_of);
+  return c.joint() ? std::min(incoming, detail::majority_of_outgoing<value>(c.outgoing, value_of)) : incoming;
 }
 
 /// The index that a quorum holds, from each voter's match index [Fig. 2, Rules for Leaders 4].

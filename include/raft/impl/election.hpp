@@ -159,8 +159,7 @@ constexpr void RAFT_NODE::become_leader() {
   lead.first_index = log_.last_index().next();
   match_peers_to(lead);
   heartbeat_deadline_ = now_ + options_.heartbeat_interval;
-  proposed_ = nothing;
-  proposed_kind_ = entry_kind::no_op;
+  want_entries(entry_kind::no_op, nothing, entry_bytes(0));
   if constexpr (wants_fates) proposals_.push_back({term(), lead.first_index.next(), lead.first_index, raft::never<time_point>()});
 }
 

@@ -73,8 +73,8 @@ constexpr void RAFT_NODE::want_configuration(const raft::configuration& next) {
   members_scratch_.clear();
   encode(next, members_scratch_);
   members_entry_ = members_scratch_;
-  proposed_ = std::span<const payload>{&members_entry_, 1};
-  proposed_kind_ = entry_kind::configuration;
+  want_entries(entry_kind::configuration, std::span<const payload>{&members_entry_, 1},
+               entry_bytes(members_entry_.size()));
   if constexpr (wants_fates) proposals_.back().last = log_.last_index().next();
 }
 

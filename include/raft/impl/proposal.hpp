@@ -16,10 +16,13 @@ constexpr result<proposal> RAFT_NODE::propose(payload command) {
 RAFT_NODE_TEMPLATE
 constexpr result<proposal> RAFT_NODE::propose(std::span<const payload> commands) {
   const detail::entered guard{inside_};
-  if (auto possible = check_proposal(commands); !possible) return possible.error();
+  const auto* lead = std::get_if<leader_role>(&role_);
+  if (failed_) return failure_;
+  if (lead == nullptr) return not_leader();
+  std::uint64_t bytes = 0;
+  if (const auto possible = check_proposal(*lead, commands, bytes); !possible) return possible.error();
   const proposal first{log_.last_index().next(), term()};
-  proposed_ = commands;
-  proposed_kind_ = entry_kind::command;
+  want_entries(entry_kind::command, commands, bytes);
   if constexpr (wants_fates) proposals_.back().last = log_.last_index() + commands.size();
   settle();
   // Even if the write failed, some of it may be on the disk, and may be executed after a restart: no refusal, but a
@@ -27,20 +30,26 @@ constexpr result<proposal> RAFT_NODE::propose(std::span<const payload> commands)
   return first;
 }
 
+/// Whether the limits allow it. Adds up the bytes that the entries will take.
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::check_proposal(std::span<const payload> commands) const {
-  if (failed_) return failure_;
-  const auto* lead = std::get_if<leader_role>(&role_);
-  if (lead == nullptr) return not_leader();
+constexpr detail::verdict RAFT_NODE::check_proposal(const leader_role& lead, std::span<const payload> commands,
+                                                    std::uint64_t& bytes) const {
   if (commands.empty()) return {errc::malformed, "a proposal of no command"};
-  std::uint64_t bytes = 0;
   for (const payload& command : commands) {
     if (command.size() > options_.max_entry_bytes) return {errc::too_large, "max_entry_bytes"};
     bytes += entry_bytes(command.size());
   }
   if (bytes > options_.max_uncommitted_bytes) return {errc::too_large, "max_uncommitted_bytes"};
-  if (lead->uncommitted.bytes() + bytes > options_.max_uncommitted_bytes) return {errc::busy, "max_uncommitted_bytes"};
+  if (lead.uncommitted.bytes() + bytes > options_.max_uncommitted_bytes) return {errc::busy, "max_uncommitted_bytes"};
   return {};
+}
+
+/// Notes what settle() is to append as a leader's own; `bytes` is what the entries will take.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::want_entries(entry_kind kind, std::span<const payload> payloads, std::uint64_t bytes) {
+  proposed_ = payloads;
+  proposed_kind_ = kind;
+  proposed_bytes_ = bytes;
 }
 
 RAFT_NODE_TEMPLATE

@@ -20,7 +20,7 @@ constexpr void RAFT_NODE::settle() {
   } while (count_own());
   if (!failed_) {
     send();
-    apply();
+    if (may_apply()) apply();
   }
   report();
 }
@@ -29,19 +29,22 @@ constexpr void RAFT_NODE::settle() {
 
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::write() {
-  if (store_hard_state_) {
-    store_hard_state_ = false;
-    hard_.commit_hint = last_applied_;  // what this input commits may not be in the log yet
-    const auto mark = log_.store(hard_);
-    if (!note_write(mark)) return false;
-    hard_state_mark_ = *mark;
-  }
+  if (store_hard_state_ && !write_hard_state()) return false;
   if (truncate_from_ != index_t{} && !write_truncation()) return false;
-  if (!received_.empty() || !proposed_.empty()) {
-    if (!write_entries_wanted()) return false;
-  }
+  if (!received_.empty() && !append_received()) return false;
+  if (!proposed_.empty() && !append_proposed()) return false;
   if (chunk_ != nullptr && !write_chunk()) return false;
   stamp_outbox();
+  return true;
+}
+
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::write_hard_state() {
+  store_hard_state_ = false;
+  hard_.commit_hint = last_applied_;  // what this input commits may not be in the log yet
+  const auto mark = log_.store(hard_);
+  if (!note_write(mark)) return false;
+  hard_state_mark_ = *mark;
   return true;
 }
 
@@ -57,21 +60,28 @@ constexpr bool RAFT_NODE::write_truncation() {
 }
 
 RAFT_NODE_TEMPLATE
-constexpr bool RAFT_NODE::write_entries_wanted() {
-  const std::span<const payload> own = proposed_;
-  const auto mark = own.empty() ? log_.append(received_) : log_.append(term(), proposed_kind_, own);
+constexpr bool RAFT_NODE::append_received() {
+  const bool appended = note_append(log_.append(received_));
   received_ = {};
-  proposed_ = {};
-  if (!note(mark)) return false;
-  if constexpr (!Log::durable_on_return) durable_.appended(*mark, log_.last_index());
-  if (!own.empty()) {
-    auto& lead = *std::get_if<leader_role>(&role_);
-    std::uint64_t bytes = 0;
-    for (const payload& command : own) bytes += entry_bytes(command.size());
-    lead.appended_bytes += bytes;
-    lead.uncommitted.push(log_.last_index(), bytes);
+  return appended;
+}
+
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::append_proposed() {
+  const auto mark = log_.append(term(), proposed_kind_, std::exchange(proposed_, {}));
+  auto& lead = std::get<leader_role>(role_);
+  if (mark) {
+    lead.appended_bytes += proposed_bytes_;
+    lead.uncommitted.push(log_.last_index(), proposed_bytes_);
     look_at_all(lead);
   }
+  return note_append(mark);
+}
+
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::note_append(const result<mark_t>& mark) {
+  if (!note(mark)) return false;
+  if constexpr (!Log::durable_on_return) durable_.appended(*mark, log_.last_index());
   const std::span<const index_t> places = log_.configurations();
   if (!places.empty() && places.back() > configuration_index_ && places.back() > log_.snapshot().index) {
     refresh_configuration();
@@ -129,7 +139,13 @@ constexpr bool RAFT_NODE::is_durable(mark_t mark) const noexcept {
 RAFT_NODE_TEMPLATE
 template <class Body>
 constexpr void RAFT_NODE::queue(node_id to, const Body& body, speaks_for what) {
-  outbox_.emplace_back(id_, to, term(), body, what);
+  if constexpr (Log::durable_on_return && std::same_as<Body, append_entries_reply>) {
+    RAFT_ASSERT(answer_to_ == nobody, "an input is answered once");
+    answer_to_ = to;
+    answer_ = body;
+  } else {
+    outbox_.emplace_back(id_, to, term(), body, what);
+  }
 }
 
 /// For a leader's own requests, which speak for nothing but its term, durable since it was elected.
@@ -162,6 +178,17 @@ constexpr void RAFT_NODE::send() {
     replicate(*lead);
     if (last_words) become_follower(term(), nobody);
   }
+  if constexpr (Log::durable_on_return) {
+    if (answer_to_ != nobody) send_now(std::exchange(answer_to_, nobody), answer_);
+    for (const waiting_message& waiting : outbox_) transport_.send(waiting.what);
+    outbox_.clear();
+  } else {
+    send_what_is_durable();
+  }
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::send_what_is_durable() {
   if (outbox_.empty()) return;
   std::size_t kept = 0;
   for (std::size_t i = 0; i < outbox_.size(); ++i) {
@@ -183,14 +210,13 @@ constexpr void RAFT_NODE::send() {
 /// Whether the message waited so long that its term has passed: nobody counts on it any more.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::out_of_date(const waiting_message& waiting) const {
-  return !Log::durable_on_return && waiting.what.term < term();
+  return waiting.what.term < term();
 }
 
 /// Whether a later acknowledgement that leaves now says everything that the one at `i` says: one sync of many appends
 /// is answered once.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::superseded(std::size_t i) const {
-  if constexpr (Log::durable_on_return) return false;
   if (i + 1 >= outbox_.size() || !is_durable(outbox_[i + 1].mark)) return false;
   const message& now = outbox_[i].what;
   const message& next = outbox_[i + 1].what;
@@ -204,16 +230,19 @@ constexpr bool RAFT_NODE::superseded(std::size_t i) const {
 
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::report() {
-  if (role_changed_) {
-    role_changed_ = false;
-    tell(events::role_changed{id_, term(), role(), leader()});
-    if constexpr (requires { machine_.on_role(role(), term(), leader()); }) machine_.on_role(role(), term(), leader());
-  }
+  if (role_changed_) report_role();
   if constexpr (wants_fates) {
     if (!failed_) resolve_applied();
     give_up_proposals();
   }
   if (reads_are_open()) answer_reads();
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::report_role() {
+  role_changed_ = false;
+  tell(events::role_changed{id_, term(), role(), leader()});
+  if constexpr (requires { machine_.on_role(role(), term(), leader()); }) machine_.on_role(role(), term(), leader());
 }
 
 RAFT_NODE_TEMPLATE
@@ -230,6 +259,7 @@ constexpr void RAFT_NODE::fail(const error& why) {
   if (std::holds_alternative<leader_role>(role_)) leave_leadership();
   become<follower>();
   outbox_.clear();
+  answer_to_ = nobody;
   store_hard_state_ = false;
   truncate_from_ = index_t{};
   received_ = {};
