@@ -256,7 +256,7 @@ class parser {
 
 inline void append_number(std::string& out, std::int64_t number) {
   char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  const auto* const end = std::to_chars(digits, digits + sizeof digits, number).ptr;
   out.append(digits, static_cast<std::size_t>(end - digits));
 }
 

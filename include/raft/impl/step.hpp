@@ -255,7 +255,7 @@ RAFT_NODE_TEMPLATE
 constexpr typename RAFT_NODE::time_point RAFT_NODE::deadline() const {
   if (failed_) return raft::never<time_point>();
   if (handed_over_ < std::min(commit_index_, durable_index()) && handed_over_ == last_applied_) return now_;
-  time_point next = raft::never<time_point>();
+  auto next = raft::never<time_point>();
   if (std::holds_alternative<leader_role>(role_)) {
     next = heartbeat_deadline_;
   } else if (may_campaign()) {
