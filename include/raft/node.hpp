@@ -39,6 +39,7 @@
 #include <raft/message.hpp>
 #include <raft/observer.hpp>
 #include <raft/options.hpp>
+#include <raft/outcome.hpp>
 #include <raft/policies.hpp>
 #include <raft/quorum.hpp>
 #include <raft/result.hpp>
@@ -49,45 +50,6 @@
 #include <raft/window.hpp>
 
 namespace raft {
-
-/// A local event: the Log's writes with marks in [first, last] are durable. Marks may be reported in any order.
-struct persisted {
-  mark_t first{};
-  mark_t last{};
-};
-
-/// A local event, of a state machine that applies elsewhere: it has executed all entries up to index.
-struct applied {
-  index_t index{};
-};
-
-/// What became of a proposal that was not refused.
-enum class fate : std::uint8_t {
-  applied = 1,  ///< Committed, and given to this node's state machine.
-  dropped,      ///< Another entry was committed in its place: it is not executed anywhere and never will be.
-  unknown,      ///< It may or may not be executed: leadership was lost, and its end is out of sight.
-};
-
-/// What became of a read that was not refused.
-enum class read_fate : std::uint8_t {
-  ready = 1,  ///< The state machine now shows everything that was committed when the read was asked.
-  dropped,    ///< Leadership was lost before it was confirmed; ask again elsewhere.
-};
-
-/// Where a proposal stands in the log; it is done when an entry with this index AND this term is applied.
-struct proposal {
-  index_t index{};
-  term_t term{};
-  friend constexpr bool operator==(const proposal&, const proposal&) = default;
-};
-
-/// What a membership change would do; see `node::preview_change`.
-struct change_preview {
-  raft::configuration next{};  ///< The configuration that would be appended.
-  /// Whether a quorum of it has answered within the last election timeout, this node included. If not, nothing would
-  /// commit after the change until more of its members are up.
-  bool quorum_is_heard = false;
-};
 
 /// One Raft server; see the top of this file.
 template <class Transport, class Log, class Clock, class StateMachine, class Observer>
