@@ -126,8 +126,8 @@ class faults {
         counted = meter::flapped;
         break;
       default:
-        d.links = between(random_side(), true, chance_.permille(500));
-        d.links |= one_link();
+        d.links = one_link();
+        d.links |= chance_.permille(500) ? between(random_side(), true, true) : between(random_side(), true, false);
         d.body_kind = chance_.below(std::variant_size_v<message_body>);
         cluster_->net().disturb(d);
         return;  // What is clogged or dropped is counted message by message.
@@ -142,9 +142,11 @@ class faults {
   void hit_server(fault f) {
     server& s = victim();
     switch (f) {
-      case fault::crash:
-        cluster_->crash(cluster_->at(any()), length());
+      case fault::crash: {
+        server& hit = cluster_->at(any());
+        cluster_->crash(hit, length());
         break;
+      }
       case fault::crash_leader:
         cluster_->crash(s, length());
         break;

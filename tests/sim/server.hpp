@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include <raft/node.hpp>
@@ -174,6 +175,20 @@ class sim_transport {
   server* from_;
 };
 
+/// The same for a server that takes messages and sends them by envelope and body (policies.hpp, Transport 2).
+class sim_body_transport : public sim_transport {
+ public:
+  using sim_transport::send;
+  using sim_transport::sim_transport;
+  template <class Body>
+  void send(const envelope& m, const Body& body) {
+    send(message{m.from, m.to, m.term, message_body{std::in_place_type<Body>, body}});
+  }
+};
+
+static_assert(transport_policy<sim_transport> && !sends_bodies<sim_transport>);
+static_assert(transport_policy<sim_body_transport> && sends_bodies<sim_body_transport>);
+
 /// The Observer of a simulated server: a handle. It passes on the events that the simulation counts.
 class sim_observer {
  public:
@@ -191,19 +206,28 @@ class sim_observer {
 template <bool Deferred, machine_kind Kind>
 class engine_server final : public server {
  public:
-  using node_type = node<sim_transport, sim_log<Deferred>, sim_clock, sim_machine<Kind>, sim_observer>;
+  /// Half of the servers, so that both ways in and out are used.
+  static constexpr bool by_body = Kind == machine_kind::in_place;
+  using transport_type = std::conditional_t<by_body, sim_body_transport, sim_transport>;
+  using node_type = node<transport_type, sim_log<Deferred>, sim_clock, sim_machine<Kind>, sim_observer>;
 
   using server::server;
 
   result<void> start(const options_type& o, std::uint64_t seed) override {
-    auto made = node_type::create(id, o, seed, sim_transport{*this}, sim_log<Deferred>{disk}, make_clock(),
+    auto made = node_type::create(id, o, seed, transport_type{*this}, sim_log<Deferred>{disk}, make_clock(),
                                   sim_machine<Kind>{machine}, sim_observer{*this});
     if (!made) return made.error();
     node_.emplace(std::move(*made));
     return {};
   }
   void stop() override { node_.reset(); }
-  result<void> step(const message& m) override { return node_->step(m); }
+  result<void> step(const message& m) override {
+    if constexpr (by_body) {
+      return visit_body(m.body, [&](const auto& body) { return node_->step(envelope_of(m), body); });
+    } else {
+      return node_->step(m);
+    }
+  }
   result<void> step(const persisted& p) override { return node_->step(p); }
   result<void> step(const applied& a) override { return node_->step(a); }
   result<proposal> propose(payload command) override { return node_->propose(command); }
