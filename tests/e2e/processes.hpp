@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,6 +108,7 @@ class cluster {
       const int out = ::open(log_file(i).c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
       ::dup2(out, 1);
       ::dup2(out, 2);
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no server outlives the test, however that ends
       if (prepare) prepare();
       std::vector<char*> arguments;
       for (std::string& word : all) arguments.push_back(word.data());
