@@ -138,6 +138,7 @@ RAFT_CRC32C_SSE42 inline std::uint32_t crc32c_sse42_blocks(const std::byte*& dat
   for (; size >= 3 * Stream; data += 3 * Stream, size -= 3 * Stream) {
     std::uint64_t second = 0;
     std::uint64_t third = 0;
+#pragma GCC unroll 8
     for (std::size_t i = 0; i < Stream; i += 8) {
       first = _mm_crc32_u64(first, load_le<std::uint64_t>(data + i));
       second = _mm_crc32_u64(second, load_le<std::uint64_t>(data + Stream + i));
