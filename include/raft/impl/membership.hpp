@@ -64,8 +64,7 @@ constexpr result<proposal> RAFT_NODE::append_configuration(const raft::configura
   const proposal place{log_.last_index().next(), term()};
   want_configuration(next);
   settle();
-  if (failed_) return failure_;
-  return place;
+  return place;  // with the fate unknown, if the write failed (see propose)
 }
 
 RAFT_NODE_TEMPLATE
