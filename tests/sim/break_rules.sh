@@ -18,56 +18,109 @@ names=()
 declare -A file from to
 rule() { # NAME FILE FROM TO
   names+=("$1")
-  file[$1]=include/raft/impl/$2
+  file[$1]=include/raft/$2
   from[$1]=$3
   to[$1]=$4
 }
 
 # The three.
-rule vote_not_persisted_before_the_reply election.hpp \
+rule vote_not_persisted_before_the_reply impl/election.hpp \
   'queue(m.from, request_vote_reply{granted}, speaks_for::term_and_vote);' \
   'send_now(m.from, request_vote_reply{granted});'
-rule truncate_on_every_append following.hpp \
+rule truncate_on_every_append impl/following.hpp \
   'const std::uint32_t held = prev == log_.last_index() ? 0 : already_held(prev, batch);' \
   'const std::uint32_t held = 0;'
-rule commit_an_old_term_by_counting commit.hpp \
+rule commit_an_old_term_by_counting impl/commit.hpp \
   'if (held <= commit_index_ || log_.term_at(held) != term()) return;' \
   'if (held <= commit_index_) return;'
 
 # More, after bugs that others shipped.
-rule vote_erased_in_the_same_term election.hpp 'if (new_term > term()) {' 'if (new_term >= term()) {'
-rule vote_without_comparing_logs election.hpp \
+rule vote_erased_in_the_same_term impl/election.hpp 'if (new_term > term()) {' 'if (new_term >= term()) {'
+rule vote_without_comparing_logs impl/election.hpp \
   'const term_t own = log_.term_at(log_.last_index());' \
   'const term_t own{}; if (own < last_log_term.next()) return true;'
-rule own_vote_counts_at_once election.hpp \
+rule own_vote_counts_at_once impl/election.hpp \
   'self->own_vote_counted || !is_durable(hard_state_mark_)) return false;' 'self->own_vote_counted) return false;'
-rule leader_counts_itself_before_its_disk commit.hpp 'const index_t own = durable_index();' \
+rule leader_counts_itself_before_its_disk impl/commit.hpp 'const index_t own = durable_index();' \
   'const index_t own = log_.last_index();'
-rule apply_before_durable commit.hpp 'const index_t upto = std::min(commit_index_, durable_index());' \
+rule apply_before_durable impl/commit.hpp 'const index_t upto = std::min(commit_index_, durable_index());' \
   'const index_t upto = commit_index_;'
-rule follower_commits_what_was_not_compared following.hpp \
+rule follower_commits_what_was_not_compared impl/following.hpp \
   'set_commit_index(std::min(request.leader_commit, end));' \
   'set_commit_index(std::min(request.leader_commit, log_.last_index()));'
-rule acknowledgement_of_the_whole_log following.hpp \
+rule acknowledgement_of_the_whole_log impl/following.hpp \
   'append_entries_reply{true, std::min(end, durable_index()), {}, {}, log_.last_index(), request.round}' \
   'append_entries_reply{true, durable_index(), {}, {}, log_.last_index(), request.round}'
-rule acknowledgement_before_durable following.hpp \
+rule acknowledgement_before_durable impl/following.hpp \
   'queue(m.from, append_entries_reply{true, end, {}, {}, last, request.round}, speaks_for::everything);' \
   'queue(m.from, append_entries_reply{true, end, {}, {}, last, request.round}, speaks_for::term_and_vote);'
-rule match_taken_from_a_refusal replication.hpp 'if (reply.success) {' \
+rule match_taken_from_a_refusal impl/replication.hpp 'if (reply.success) {' \
   'if (reply.success || reply.index <= log_.last_index()) {'
-rule read_without_a_round read.hpp 'if (read.round > confirmed || read.index > last_applied_) break;' \
+rule read_without_a_round impl/read.hpp 'if (read.round > confirmed || read.index > last_applied_) break;' \
   'if (read.index > last_applied_) break;'
-rule read_before_the_first_commit_of_the_term read.hpp 'std::max(commit_index_, lead->first_index)' 'commit_index_'
-rule round_of_a_former_term_echoed step.hpp \
+rule read_before_the_first_commit_of_the_term impl/read.hpp 'std::max(commit_index_, lead->first_index)' 'commit_index_'
+rule round_of_a_former_term_echoed impl/step.hpp \
   'append_entries_reply{false, body.prev_log_index, {}, {}, log_.last_index(), 0}' \
   'append_entries_reply{false, body.prev_log_index, {}, {}, log_.last_index(), body.round}'
-rule snapshot_stamped_with_the_current_term snapshot.hpp \
+rule snapshot_stamped_with_the_current_term impl/snapshot.hpp \
   'const snapshot_meta meta{last_applied_, log_.term_at(last_applied_),' \
   'const snapshot_meta meta{last_applied_, term(),'
-rule timeouts_not_random election.hpp 'duration_of<duration>(low + static_cast<std::int64_t>(draw() % width))' \
+rule vote_from_an_empty_log_behind_a_snapshot impl/election.hpp \
+  'const term_t own = log_.term_at(log_.last_index());' \
+  'const bool none = log_.first_index() > log_.last_index();
+  const term_t own = none ? term_t{} : log_.term_at(log_.last_index());'
+rule pre_vote_raises_the_term impl/step.hpp 'if constexpr (std::same_as<Body, request_pre_vote>) return true;' \
+  'if constexpr (std::same_as<Body, request_pre_vote>) { if (m.term < term()) return true; }'
+rule acknowledgement_of_a_former_term_counts impl/step.hpp 'if (body.asked == term()) return true;
+  }' 'if (body.asked == term()) return true;
+  }
+  if constexpr (std::same_as<Body, append_entries_reply>) return true;'
+rule match_goes_back impl/replication.hpp 'if (match > p.match) {' 'if (match != p.match) {'
+rule compacted_entries_taken_for_a_conflict impl/following.hpp 'if (end <= known) return batch.count();' \
+  'if (end <= known) return 0;'
+rule idle_follower_never_learns_the_commit impl/replication.hpp \
+  'append_entries{prev, prev_term, commit_index_, lead.round, {}}' \
+  'append_entries{prev, prev_term, index_t{}, lead.round, {}}'
+rule snapshot_wipes_a_longer_log impl/snapshot.hpp 'const bool held = index <= commit_index_ ||
+                    (index <= log_.last_index() && log_.term_at(index) == chunk.last_included_term);' \
+  'const bool held = index <= commit_index_;'
+rule installed_before_durable impl/snapshot.hpp 'installed ? speaks_for::everything : speaks_for::term_and_vote);' \
+  'speaks_for::term_and_vote);'
+rule restored_before_durable impl/commit.hpp 'if (!is_durable(restore_mark_)) return;' ''
+rule snapshot_with_the_newest_configuration impl/snapshot.hpp 'auto members = configuration_at(last_applied_);' \
+  'auto members = configuration_at(log_.last_index());'
+rule second_change_while_one_is_open impl/membership.hpp \
+  'if (configuration_index_ > commit_index_) return' 'if (false) return'
+rule change_before_a_commit_of_the_term impl/membership.hpp 'if (commit_index_ < lead->first_index) return' \
+  'if (false) return'
+rule cut_configuration_stays_in_force impl/settle.hpp 'if (from <= configuration_index_) refresh_configuration();' ''
+rule joint_quorum_of_one_half quorum.hpp \
+  'return c.joint() ? std::min(incoming, detail::majority_of_outgoing<value>(c.outgoing, value_of)) : incoming;' \
+  'return incoming;'
+rule old_mark_covers_a_new_entry durability.hpp '    index_ = std::min(index_, kept);
+' ''
+rule completions_out_of_order_jump_ahead durability.hpp 'if (early_[i].first.value > durable_.value + 1) {' 'if (false) {'
+rule applied_forgotten_at_restart impl/step.hpp 'handed_over_ = last_applied_;
+  commit_index_' 'handed_over_ = std::max(last_applied_, std::min(hard_.commit_hint, log_.last_index()));
+  commit_index_'
+rule uncommitted_bytes_leak impl/commit.hpp 'lead.uncommitted.release_to(held);' ''
+rule bytes_in_flight_leak progress.hpp 'state = progress_state::probe;
+    next = from > match ? from : match.next();
+    waiting = false;
+    prompt = true;
+    inflight.clear();' 'state = progress_state::probe;
+    next = from > match ? from : match.next();
+    waiting = false;
+    prompt = true;'
+rule unknown_called_dropped impl/proposal.hpp 'resolve(open.first, open.last, open.term, fate::unknown);' \
+  'resolve(open.first, open.last, open.term, fate::dropped);'
+rule reads_forgotten_with_leadership impl/proposal.hpp 'dropped_reads_.push_back(read.context);' 'static_cast<void>(read);'
+rule goes_on_after_a_failed_write impl/settle.hpp '  failed_ = true;
+' ''
+rule stickiness_forgotten impl/election.hpp 'if (!options_.check_quorum) return false;' 'return false;'
+rule timeouts_not_random impl/election.hpp 'duration_of<duration>(low + static_cast<std::int64_t>(draw() % width))' \
   'duration_of<duration>(low + static_cast<std::int64_t>(width / 2))'
-rule no_answer_to_a_lower_term step.hpp 'answer_lower_term(m, body);
+rule no_answer_to_a_lower_term impl/step.hpp 'answer_lower_term(m, body);
   return false;' 'return false;'
 
 case "${1:-}" in

@@ -63,7 +63,7 @@ class workload {
   /// Mostly the leader; now and then anyone, since clients err.
   server* choose() {
     server* leader = cluster_->leader();
-    if (leader != nullptr && leader->paused_until <= cluster_->now() && !chance_.permille(150)) return leader;
+    if (leader != nullptr && leader->paused_until <= cluster_->now() && !chance_.permille(250)) return leader;
     server& any = cluster_->at(chance_.below(cluster_->servers().size()));
     return any.up && any.paused_until <= cluster_->now() ? &any : nullptr;
   }
