@@ -140,6 +140,7 @@ class file_log {
 
   /// Precondition: the terms of the batch do not lie below that of the last entry.
   result<mark_t> append(const entries& batch) {
+    RAFT_ASSERT(batch.empty() || batch.first_term() >= term_at(last_index()), "the terms of the entries never fall");
     if (auto ready = begin_write(batch.bytes()); !ready) return ready.error();
     if (!batch.empty()) {
       detail::wal::byte_buffer& out = begin_entries(batch.count(), batch.bytes());
@@ -150,6 +151,7 @@ class file_log {
 
   /// Precondition: `term` does not lie below that of the last entry; no payload is larger than entry_payload_limit.
   result<mark_t> append(term_t term, entry_kind kind, std::span<const payload> payloads) {
+    RAFT_ASSERT(term >= term_at(last_index()), "the terms of the entries never fall");
     std::size_t bytes = 0;
     for (const payload p : payloads) bytes += entry_bytes(p.size());
     if (auto ready = begin_write(bytes); !ready) return ready.error();
@@ -201,9 +203,11 @@ class file_log {
   /// The snapshot that is being written; index zero if there is none. After a restart, as much as is whole on the disk.
   [[nodiscard]] const partial_snapshot& partial() const noexcept { return parts_->snapshots.partial(); }
 
-  /// Starts to write one, and discards an unfinished one.
+  /// Starts to write one, and discards an unfinished one. errc::invalid_configuration, and nothing changed, for a meta
+  /// without a legal one.
   result<void> begin_snapshot(const snapshot_meta& meta) {
     if (failed()) return failure().why;
+    if (auto legal = validate(meta.configuration); !legal) return legal.error();
     return parts_->snapshots.begin(meta, parts_->failures);
   }
 

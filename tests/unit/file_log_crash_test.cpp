@@ -208,6 +208,31 @@ TEST_CASE("crash: a torn batch that is cut never comes back behind what is writt
   CHECK(log->last_index() == raft::index_t{2});
 }
 
+TEST_CASE("crash: what an earlier opening left behind the end is not taken for what follows") {
+  // Without syncs, an empty batch is torn and the one behind it is whole. The next opening writes a batch of its own
+  // over the torn one, of the same size and number; the one behind it then has the number that comes next.
+  raft::file_log_options o = small_options();
+  o.sync = raft::sync_policy::never;
+  disk d;
+  {
+    auto log = test::disk_log::open("dir", test::three_voters(), o, nullptr, test::disk_files{&d});
+    REQUIRE(log.has_value());
+    REQUIRE(log->truncate_from(raft::index_t{5}).has_value());
+    REQUIRE(log->sync().has_value());
+    test::propose(*log, 1, "never again");
+    REQUIRE(log->sync().has_value());
+  }
+  auto& bytes = d.content("log-0000000000000001");
+  const std::size_t last = 40 + 24 + raft::entry_bytes(11);
+  bytes[bytes.size() - last - 1] ^= std::byte{1};
+  for (int life = 0; life < 3; ++life) {
+    d.revive();
+    auto log = test::disk_log::open("dir", test::three_voters(), o, nullptr, test::disk_files{&d});
+    REQUIRE(log.has_value());
+    CHECK(log->last_index() == raft::index_t{});
+  }
+}
+
 TEST_CASE("crash: at every byte of the last batch") {
   for (const bool recorded : {true, false}) {
     raft::file_log_options o = small_options();

@@ -241,10 +241,18 @@ TEST_CASE("damage: files that are gone, cut short, of another log or under anoth
       disk d = whole.d;
       const std::string snapshot = names_of(d, "snapshot-").front();
       d.content(snapshot) = other.content(snapshot);
-      CHECK(refused_or(d, ""));
+      CHECK(reopened(d, small_options()) == "refused: dir/" + snapshot + ": a snapshot of another log, at offset 16");
       d = whole.d;
       d.content("synced") = other.content("synced");
       CHECK(!refused_or(d, whole.shown));
+    }
+    {  // a segment that does not carry on the state of the one before it
+      disk d = whole.d;
+      auto& bytes = d.content(segments.back());
+      const auto end = 56 + raft::detail::load_le<std::uint32_t>(bytes.data() + 44);
+      bytes[56] ^= std::byte{1};  // the current term
+      raft::detail::store_le(bytes.data() + 8, raft::detail::crc32c(bytes.data() + 12, end - 12));
+      CHECK(refused_or(d, ""));
     }
     {  // a version of the format to come
       disk d = whole.d;
@@ -278,7 +286,7 @@ TEST_CASE("damage: the refusal names file and offset of the first batch that is 
 
 TEST_CASE("damage: a batch whole in itself that contradicts the log is refused") {
   namespace wal = raft::detail::wal;
-  const auto with_last_batch = [](auto items) {
+  const auto shown_with = [](auto items, auto change) {
     disk d;
     raft::file_log_options o = small_options();
     o.record_syncs = false;
@@ -298,6 +306,7 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
     h.number = 3;
     h.durable = 2;
     h.epoch = 1;
+    change(h);
     wal::seal_batch(batch.data(), batch.size(), h, wal::seed_of(d.identity));
     std::copy(batch.begin(), batch.end(), bytes.begin() + static_cast<std::ptrdiff_t>(last.first + last.second));
     d.settle_content();
@@ -307,8 +316,9 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
       CHECK(why.why.code == errc::corrupt);
       CHECK(why.why.detail == last.first + last.second);
     }
-    return refused(shown);
+    return shown;
   };
+  const auto with_last_batch = [&](auto items) { return refused(shown_with(items, [](wal::batch_header&) {})); };
   const auto numbers = [](wal::item kind, std::vector<std::uint64_t> values) {
     return [kind, values](std::vector<std::byte>& out) {
       wal::put_item(out, kind, values.size() * 8);
@@ -339,6 +349,16 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
   CHECK(!with_last_batch(numbers(wal::item::hard_state, {5, 1, 0})));
   CHECK(!with_last_batch(numbers(wal::item::compaction, {0, 0})));
 
+  // A header that does not fit here: no batch at all, or one that is out of its place.
+  const auto with_header = [&](auto change) { return shown_with(entry_at(2, 1, 2), change); };
+  CHECK(with_header([](wal::batch_header&) {}).find("last=2 ") != std::string::npos);
+  CHECK(with_header([](wal::batch_header& h) { h.sequence = 2; }).find("last=1 ") != std::string::npos);
+  CHECK(with_header([](wal::batch_header& h) { h.epoch = 0; }).find("last=1 ") != std::string::npos);
+  CHECK(with_header([](wal::batch_header& h) { h.epoch = 2; }).find("last=2 ") != std::string::npos);
+  CHECK(with_header([](wal::batch_header& h) { h.epoch = 3; }).find("last=1 ") != std::string::npos);
+  CHECK(refused(with_header([](wal::batch_header& h) { h.number = 4; })));
+  CHECK(refused(with_header([](wal::batch_header& h) { h.number = 2; })));
+
   CHECK(with_last_batch(entry_at(3, 1, 2)));
   CHECK(with_last_batch(entry_at(1, 1, 2)));
   CHECK(with_last_batch(entry_at(2, 2, 2)));
@@ -363,8 +383,6 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
   CHECK(with_last_batch(snapshot(0, 2, 2)));
   CHECK(with_last_batch(snapshot(0, 0, 0)));
   CHECK(with_last_batch([](std::vector<std::byte>& out) { wal::put_item(out, wal::item::hard_state, 4096); }));
-  // A snapshot that the log speaks of and that is not there: refused too, by the name of its file.
-  CHECK(reopened(*std::make_unique<disk>(), small_options()).find("refused") == std::string::npos);
 }
 
 TEST_CASE("damage: a snapshot that goes bad while it is open is refused where it is read, and the log works on") {

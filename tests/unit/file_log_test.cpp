@@ -1,5 +1,5 @@
-// What a file_log promises as a Log, without faults: the contract, group commit, handed-out syncs, snapshots, segments
-// that come and go, real files. Faults and crashes have files of their own.
+// What a file_log promises as a Log, without faults: the contract, group commit, handed-out syncs, segments that
+// come and go, real files. Snapshots, faults and crashes have files of their own.
 
 #include <doctest/doctest.h>
 
@@ -15,6 +15,7 @@
 #include <raft/file_log.hpp>
 #include <support/faulty_disk.hpp>
 #include <support/log_model.hpp>
+#include <support/log_run.hpp>
 
 namespace {
 std::atomic<std::uint64_t> allocations{0};
@@ -37,84 +38,23 @@ using raft::mark_t;
 using raft::node_id;
 using raft::term_t;
 using test::bytes_of;
+using test::crash_and_reopen;
 using test::describe;
+using test::files_named;
+using test::open;
+using test::pattern;
+using test::propose;
+using test::small;
+using test::snapshot_at;
 using test::three_voters;
 
-using deferred_log = raft::file_log<test::disk_files>;
+using deferred_log = test::disk_log;
 using immediate_log = raft::durable_file_log<test::disk_files>;
 
 static_assert(raft::log_policy<deferred_log>);
 static_assert(raft::log_policy<immediate_log>);
 static_assert(!deferred_log::durable_on_return);
 static_assert(immediate_log::durable_on_return);
-
-raft::file_log_options small() {
-  raft::file_log_options o;
-  o.segment_bytes = 8192;
-  o.fill_bytes = 4096;
-  return o;
-}
-
-template <class Log = deferred_log>
-Log open(test::disk& d, const raft::file_log_options& o = small()) {
-  raft::file_log_failure why;
-  auto log = Log::open("dir", three_voters(), o, &why, test::disk_files{&d});
-  INFO(why.text());
-  REQUIRE(log.has_value());
-  return std::move(*log);
-}
-
-/// Closes the log, lets the power fail with nothing kept that was not synced, and opens it again.
-void crash_and_reopen(deferred_log& log, test::disk& d, const raft::file_log_options& o = small()) {
-  { const deferred_log closed = std::move(log); }
-  d.crash({});
-  log = open(d, o);
-}
-
-template <class Log>
-mark_t propose(Log& log, std::uint64_t term, const std::string& text) {
-  const raft::payload p = bytes_of(text);
-  const auto mark = log.append(term_t{term}, raft::entry_kind::command, std::span{&p, 1});
-  REQUIRE(mark.has_value());
-  return *mark;
-}
-
-template <class Log>
-void snapshot_at(Log& log, std::uint64_t index, std::uint64_t term, const std::string& image) {
-  raft::snapshot_meta meta;
-  meta.index = index_t{index};
-  meta.term = term_t{term};
-  meta.configuration = three_voters();
-  REQUIRE(log.begin_snapshot(meta));
-  REQUIRE(log.write_snapshot(bytes_of(image)));
-  REQUIRE(log.finish_snapshot());
-}
-
-template <class Log>
-std::string image_of(Log& log, std::uint32_t max) {
-  std::string out;
-  while (out.size() < log.snapshot().size) {
-    const auto piece = log.read_snapshot(out.size(), max);
-    REQUIRE(piece.has_value());
-    REQUIRE(!piece->empty());
-    REQUIRE(piece->size() <= max);
-    out.append(reinterpret_cast<const char*>(piece->data()), piece->size());
-  }
-  return out;
-}
-
-std::string pattern(std::size_t n) {
-  std::string s(n, ' ');
-  test::random r{n};
-  for (char& c : s) c = static_cast<char>(r.next());
-  return s;
-}
-
-std::size_t files_named(const test::disk& d, const std::string& prefix) {
-  std::size_t n = 0;
-  for (const auto& name : d.names) n += name.first.rfind(prefix, 0) == 0 ? 1 : 0;
-  return n;
-}
 
 /// A directory of the real file system, removed with what is in it.
 class directory {
@@ -427,162 +367,6 @@ TEST_CASE("truncate_from, compact: more than is there is no write of its own, bu
   crash_and_reopen(log, d);
   CHECK(describe(log) == before);
   CHECK(log.term_at(index_t{3}) == term_t{1});
-}
-
-TEST_CASE("finish_snapshot: keeps the log if it holds the entry, else replaces it") {
-  for (const std::uint64_t term : {1U, 2U}) {
-    test::disk d;
-    {
-      auto log = open(d);
-      for (int i = 0; i < 5; ++i) propose(log, 1, "x");
-      snapshot_at(log, 3, term, "image");
-      CHECK(log.first_index() == index_t{term == 1 ? 1U : 4U});
-      CHECK(log.last_index() == index_t{term == 1 ? 5U : 3U});
-      CHECK(log.term_at(index_t{3}) == term_t{term});
-      REQUIRE(log.sync().has_value());
-    }
-    d.crash({});
-    auto log = open(d);
-    CHECK(log.first_index() == index_t{term == 1 ? 1U : 4U});
-    CHECK(log.last_index() == index_t{term == 1 ? 5U : 3U});
-    CHECK(log.term_at(index_t{3}) == term_t{term});
-    CHECK(image_of(log, 2) == "image");
-    propose(log, 2, "next");
-    CHECK(log.last_index() == index_t{term == 1 ? 6U : 4U});
-  }
-}
-
-TEST_CASE("finish_snapshot: refused without one, and at or below the current one; nothing changes") {
-  test::disk d;
-  auto log = open(d);
-  CHECK(log.write_snapshot(bytes_of("x")).error().code == errc::not_ready);
-  CHECK(log.finish_snapshot().error().code == errc::not_ready);
-  for (int i = 0; i < 5; ++i) propose(log, 1, "x");
-  snapshot_at(log, 3, 1, "image");
-  raft::snapshot_meta meta = log.snapshot();
-  REQUIRE(log.begin_snapshot(meta));
-  CHECK(log.finish_snapshot().error().code == errc::compacted);
-  CHECK(log.partial().meta.index == index_t{3});
-  CHECK(image_of(log, 100) == "image");
-  REQUIRE(log.sync().has_value());
-  CHECK(log.last_error().file.empty());
-}
-
-TEST_CASE("read_snapshot: pieces of any size at any offset, equal ids for equal bytes") {
-  for (const std::size_t size : {0U, 1U, 65535U, 65536U, 65537U, 200000U}) {
-    CAPTURE(size);
-    test::disk d;
-    const std::string image = pattern(size);
-    auto log = open(d);
-    raft::memory_log model{three_voters()};
-    propose(log, 1, "x");
-    propose(model, 1, "x");
-    snapshot_at(log, 1, 1, image);
-    snapshot_at(model, 1, 1, image);
-    CHECK(log.snapshot() == model.snapshot());
-    REQUIRE(log.sync().has_value());
-    crash_and_reopen(log, d);
-    CHECK(log.snapshot() == model.snapshot());
-    for (const std::uint32_t max : {1000U, 65536U, 70000U, 1000000U}) CHECK(image_of(log, max) == image);
-    CHECK(log.read_snapshot(size, 10)->empty());
-    CHECK(log.read_snapshot(size + 1, 10).error().code == errc::impossible);
-    if (size > 0) CHECK(log.read_snapshot(size - 1, 0)->size() == 1);
-    test::random r{size};
-    for (int i = 0; i < 50 && size > 0; ++i) {
-      const std::uint64_t at = r.below(size);
-      const auto piece = log.read_snapshot(at, static_cast<std::uint32_t>(1 + r.below(size)));
-      REQUIRE(piece.has_value());
-      CHECK(image.compare(at, piece->size(), reinterpret_cast<const char*>(piece->data()), piece->size()) == 0);
-    }
-  }
-}
-
-TEST_CASE("finish_snapshot: an id that was given stays") {
-  test::disk d;
-  auto log = open(d);
-  raft::snapshot_meta meta{index_t{9}, term_t{4}, three_voters(), 77, 4711};
-  REQUIRE(log.begin_snapshot(meta));
-  REQUIRE(log.write_snapshot(bytes_of("abc")));
-  REQUIRE(log.finish_snapshot());
-  REQUIRE(log.sync().has_value());
-  crash_and_reopen(log, d);
-  CHECK(log.snapshot().id == 4711);
-  CHECK(log.snapshot().size == 3);
-}
-
-TEST_CASE("partial: goes on after a restart behind the last whole block") {
-  test::disk d;
-  const std::string image = pattern(300000);
-  raft::snapshot_meta meta{index_t{9}, term_t{4}, three_voters(), 300000, 99};
-  {
-    auto log = open(d);
-    CHECK(log.partial().meta.index == index_t{});
-    REQUIRE(log.begin_snapshot(meta));
-    REQUIRE(log.write_snapshot(bytes_of(image).first(200000)));
-    CHECK(log.partial().received == 200000);
-    CHECK(log.partial().meta == meta);
-  }
-  SUBCASE("of the process") { d.revive(); }
-  SUBCASE("of the machine") { d.crash({test::keep::how::everything}); }
-  {
-    auto log = open(d);
-    CHECK(log.partial().meta == meta);
-    CHECK(log.partial().received == 196608);
-    REQUIRE(log.write_snapshot(bytes_of(image).subspan(196608)));
-    REQUIRE(log.finish_snapshot());
-    REQUIRE(log.sync().has_value());
-    CHECK(image_of(log, 50000) == image);
-  }
-  d.crash({});
-  auto log = open(d);
-  CHECK(log.snapshot().index == index_t{9});
-  CHECK(image_of(log, 50000) == image);
-  CHECK(log.partial().meta.index == index_t{});
-  CHECK(files_named(d, "partial-") == 0);
-}
-
-TEST_CASE("partial: after a crash that kept any sectors, what counts is what was written, also after another one") {
-  const std::string image = pattern(400000);
-  const std::string other = pattern(400001);
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
-    CAPTURE(seed);
-    test::disk d;
-    {
-      auto log = open(d);
-      REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 99}));
-      REQUIRE(log.write_snapshot(bytes_of(image)));
-    }
-    d.crash({test::keep::how::any, seed});
-    std::string expected;
-    {
-      auto log = open(d);
-      const std::uint64_t received = log.partial().received;
-      if (log.partial().meta.index == index_t{}) continue;
-      CHECK(received % 65536 == 0);
-      REQUIRE(log.write_snapshot(bytes_of(other).subspan(received, 65536)));
-      expected = image.substr(0, received) + other.substr(received, 65536);
-    }
-    d.crash({test::keep::how::any, seed + 1000});
-    auto log = open(d);
-    const std::uint64_t received = log.partial().received;
-    REQUIRE(received <= expected.size());
-    REQUIRE(log.finish_snapshot());
-    CHECK(image_of(log, 100000) == expected.substr(0, received));
-  }
-}
-
-TEST_CASE("begin_snapshot: discards the unfinished one and its file") {
-  test::disk d;
-  auto log = open(d);
-  REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
-  REQUIRE(log.write_snapshot(bytes_of(pattern(100000))));
-  REQUIRE(log.begin_snapshot({index_t{5}, term_t{4}, three_voters(), 0, 0}));
-  CHECK(log.partial().received == 0);
-  CHECK(files_named(d, "partial-") == 1);
-  REQUIRE(log.write_snapshot(bytes_of("new")));
-  REQUIRE(log.finish_snapshot());
-  CHECK(image_of(log, 10) == "new");
-  CHECK(log.snapshot().index == index_t{5});
 }
 
 TEST_CASE("segments: what a snapshot made needless is used again, and the number of files stays small") {

@@ -15,7 +15,7 @@
 // `synced` does not name them: it is written after each sync, without one, so it knows all syncs when a process is
 // killed, and those of the last half minute may be missing from it when the power fails. Each opening syncs what it
 // found and then writes a batch of its own, which ends the doubt. With sync_policy::never nothing is ever known to be
-// synced.
+// synced, and only what is missing at the end of the last segment is cut.
 //
 // A batch whose checksum holds and whose content contradicts what is before it is damage as well (`replay.hpp`).
 

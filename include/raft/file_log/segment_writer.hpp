@@ -100,9 +100,8 @@ class segment_writer {
     return open(synced_, synced_path_, open_mode::create) && sync_directory();
   }
 
-  /// Makes a batch durable; afterwards it may be cleared. After a failure every later call fails.
+  /// Makes a batch durable; afterwards it may be cleared. Not to be called again after a failure.
   result<void> write(batch& b) {
-    if (failures_.any()) return failures_.first().why;
     if (write_durably(b)) upkeep(b);
     return failures_.any() ? result<void>{failures_.first().why} : result<void>{};
   }

@@ -168,11 +168,12 @@ class snapshot_files {
     return !syncs() || !current_.file.is_open() || failures.good(current_.file.sync(), current_.path);
   }
 
-  /// Readies a resumed snapshot for being written on: writes its blocks anew, as a sync before the restart may have
+  /// Readies a resumed snapshot for being written on: writes what is there anew, as a sync before the restart may have
   /// failed, which a read does not show; and makes sure that no block behind them counts after the next restart.
   bool confirm(failure_account& failures) {
     if (!writing_.file.is_open()) return true;
     const auto good = [&](const auto& r) { return failures.good(r, writing_.path); };
+    if (!good(writing_.write_header(identity_))) return false;
     const std::uint64_t blocks = partial_.received / block_bytes;
     for (std::uint64_t b = 0; b < blocks; ++b) {
       if (!good(writing_.read_block(b, block_.data(), block_bytes))) return false;

@@ -1,0 +1,271 @@
+// Snapshots of a file_log: written and read in pieces, current at once, resumed after a restart.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <raft/file_log.hpp>
+#include <support/faulty_disk.hpp>
+#include <support/log_model.hpp>
+#include <support/log_run.hpp>
+
+namespace {
+
+using raft::errc;
+using raft::index_t;
+using raft::term_t;
+using test::bytes_of;
+using test::crash_and_reopen;
+using test::files_named;
+using test::image_of;
+using test::open;
+using test::pattern;
+using test::propose;
+using test::small;
+using test::snapshot_at;
+using test::three_voters;
+
+}  // namespace
+
+TEST_CASE("finish_snapshot: keeps the log if it holds the entry, else replaces it") {
+  for (const std::uint64_t term : {1U, 2U}) {
+    test::disk d;
+    {
+      auto log = open(d);
+      for (int i = 0; i < 5; ++i) propose(log, 1, "x");
+      snapshot_at(log, 3, term, "image");
+      CHECK(log.first_index() == index_t{term == 1 ? 1U : 4U});
+      CHECK(log.last_index() == index_t{term == 1 ? 5U : 3U});
+      CHECK(log.term_at(index_t{3}) == term_t{term});
+      REQUIRE(log.sync().has_value());
+    }
+    d.crash({});
+    auto log = open(d);
+    CHECK(log.first_index() == index_t{term == 1 ? 1U : 4U});
+    CHECK(log.last_index() == index_t{term == 1 ? 5U : 3U});
+    CHECK(log.term_at(index_t{3}) == term_t{term});
+    CHECK(image_of(log, 2) == "image");
+    propose(log, 2, "next");
+    CHECK(log.last_index() == index_t{term == 1 ? 6U : 4U});
+  }
+}
+
+TEST_CASE("finish_snapshot: refused without one, and at or below the current one; nothing changes") {
+  test::disk d;
+  auto log = open(d);
+  CHECK(log.write_snapshot(bytes_of("x")).error().code == errc::not_ready);
+  CHECK(log.finish_snapshot().error().code == errc::not_ready);
+  for (int i = 0; i < 5; ++i) propose(log, 1, "x");
+  snapshot_at(log, 3, 1, "image");
+  raft::snapshot_meta meta = log.snapshot();
+  REQUIRE(log.begin_snapshot(meta));
+  CHECK(log.finish_snapshot().error().code == errc::compacted);
+  CHECK(log.partial().meta.index == index_t{3});
+  CHECK(image_of(log, 100) == "image");
+  REQUIRE(log.sync().has_value());
+  CHECK(log.last_error().file.empty());
+}
+
+TEST_CASE("read_snapshot: pieces of any size at any offset, equal ids for equal bytes") {
+  for (const std::size_t size : {0U, 1U, 65535U, 65536U, 65537U, 200000U}) {
+    CAPTURE(size);
+    test::disk d;
+    const std::string image = pattern(size);
+    auto log = open(d);
+    raft::memory_log model{three_voters()};
+    propose(log, 1, "x");
+    propose(model, 1, "x");
+    snapshot_at(log, 1, 1, image);
+    snapshot_at(model, 1, 1, image);
+    CHECK(log.snapshot() == model.snapshot());
+    REQUIRE(log.sync().has_value());
+    crash_and_reopen(log, d);
+    CHECK(log.snapshot() == model.snapshot());
+    for (const std::uint32_t max : {1000U, 65536U, 70000U, 1000000U}) CHECK(image_of(log, max) == image);
+    CHECK(log.read_snapshot(size, 10)->empty());
+    CHECK(log.read_snapshot(size + 1, 10).error().code == errc::impossible);
+    if (size > 0) CHECK(log.read_snapshot(size - 1, 0)->size() == 1);
+    test::random r{size};
+    for (int i = 0; i < 50 && size > 0; ++i) {
+      const std::uint64_t at = r.below(size);
+      const auto piece = log.read_snapshot(at, static_cast<std::uint32_t>(1 + r.below(size)));
+      REQUIRE(piece.has_value());
+      CHECK(image.compare(at, piece->size(), reinterpret_cast<const char*>(piece->data()), piece->size()) == 0);
+    }
+  }
+}
+
+TEST_CASE("finish_snapshot: an id that was given stays") {
+  test::disk d;
+  auto log = open(d);
+  raft::snapshot_meta meta{index_t{9}, term_t{4}, three_voters(), 77, 4711};
+  REQUIRE(log.begin_snapshot(meta));
+  REQUIRE(log.write_snapshot(bytes_of("abc")));
+  REQUIRE(log.finish_snapshot());
+  REQUIRE(log.sync().has_value());
+  crash_and_reopen(log, d);
+  CHECK(log.snapshot().id == 4711);
+  CHECK(log.snapshot().size == 3);
+}
+
+TEST_CASE("partial: goes on after a restart behind the last whole block") {
+  test::disk d;
+  const std::string image = pattern(300000);
+  raft::snapshot_meta meta{index_t{9}, term_t{4}, three_voters(), 300000, 99};
+  {
+    auto log = open(d);
+    CHECK(log.partial().meta.index == index_t{});
+    REQUIRE(log.begin_snapshot(meta));
+    REQUIRE(log.write_snapshot(bytes_of(image).first(200000)));
+    CHECK(log.partial().received == 200000);
+    CHECK(log.partial().meta == meta);
+  }
+  SUBCASE("of the process") { d.revive(); }
+  SUBCASE("of the machine") { d.crash({test::keep::how::everything}); }
+  {
+    auto log = open(d);
+    CHECK(log.partial().meta == meta);
+    CHECK(log.partial().received == 196608);
+    REQUIRE(log.write_snapshot(bytes_of(image).subspan(196608)));
+    REQUIRE(log.finish_snapshot());
+    REQUIRE(log.sync().has_value());
+    CHECK(image_of(log, 50000) == image);
+  }
+  d.crash({});
+  auto log = open(d);
+  CHECK(log.snapshot().index == index_t{9});
+  CHECK(image_of(log, 50000) == image);
+  CHECK(log.partial().meta.index == index_t{});
+  CHECK(files_named(d, "partial-") == 0);
+}
+
+TEST_CASE("partial: after a crash that kept any sectors, what counts is what was written, also after another one") {
+  const std::string image = pattern(400000);
+  const std::string other = pattern(400001);
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    CAPTURE(seed);
+    test::disk d;
+    {
+      auto log = open(d);
+      REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 99}));
+      REQUIRE(log.write_snapshot(bytes_of(image)));
+    }
+    d.crash({test::keep::how::any, seed});
+    std::string expected;
+    {
+      auto log = open(d);
+      const std::uint64_t received = log.partial().received;
+      if (log.partial().meta.index == index_t{}) continue;
+      CHECK(received % 65536 == 0);
+      REQUIRE(log.write_snapshot(bytes_of(other).subspan(received, 65536)));
+      expected = image.substr(0, received) + other.substr(received, 65536);
+    }
+    d.crash({test::keep::how::any, seed + 1000});
+    auto log = open(d);
+    const std::uint64_t received = log.partial().received;
+    REQUIRE(received <= expected.size());
+    REQUIRE(log.finish_snapshot());
+    CHECK(image_of(log, 100000) == expected.substr(0, received));
+  }
+}
+
+TEST_CASE("begin_snapshot: discards the unfinished one and its file") {
+  test::disk d;
+  auto log = open(d);
+  REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+  REQUIRE(log.write_snapshot(bytes_of(pattern(100000))));
+  REQUIRE(log.begin_snapshot({index_t{5}, term_t{4}, three_voters(), 0, 0}));
+  CHECK(log.partial().received == 0);
+  CHECK(files_named(d, "partial-") == 1);
+  REQUIRE(log.write_snapshot(bytes_of("new")));
+  REQUIRE(log.finish_snapshot());
+  CHECK(image_of(log, 10) == "new");
+  CHECK(log.snapshot().index == index_t{5});
+}
+
+TEST_CASE("partial: a block that is damaged ends it, and what lay behind does not count later") {
+  test::disk d;
+  const std::string image = pattern(400000);
+  const std::string other = pattern(400001);
+  {
+    auto log = open(d);
+    REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 99}));
+    REQUIRE(log.write_snapshot(bytes_of(image)));
+  }
+  // The third of six whole blocks; each is 64 KiB and 8 bytes, behind a header and a slot of 512 each.
+  d.content("partial-0000000000000001")[1024 + 2 * 65544 + 7] ^= std::byte{1};
+  d.revive();
+  {
+    auto log = open(d);
+    CHECK(log.partial().received == 131072);
+    REQUIRE(log.write_snapshot(bytes_of(other).subspan(131072, 65536)));
+  }
+  d.revive();
+  auto log = open(d);
+  CHECK(log.partial().received == 196608);
+  REQUIRE(log.finish_snapshot());
+  CHECK(image_of(log, 100000) == image.substr(0, 131072) + other.substr(131072, 65536));
+}
+
+TEST_CASE("finish_snapshot: after a sync that failed, what a later one confirms is really there") {
+  const std::string image = pattern(200000);
+  int resumed = 0;
+  for (std::uint64_t call = 1; call <= 12; ++call) {
+    CAPTURE(call);
+    test::disk d;
+    {
+      auto log = open(d);
+      REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 99}));
+      REQUIRE(log.write_snapshot(bytes_of(image)));
+      d.fail_at = d.calls + call;
+      const bool finished = log.finish_snapshot().has_value() && log.sync().has_value();
+      if (finished) break;
+    }
+    d.revive();
+    {
+      auto log = open(d);
+      if (log.partial().meta.index == index_t{9}) {
+        ++resumed;
+        REQUIRE(log.write_snapshot(bytes_of(image).subspan(log.partial().received)));
+        REQUIRE(log.finish_snapshot());
+        REQUIRE(log.sync().has_value());
+      }
+      CHECK((log.snapshot().index == index_t{} || image_of(log, 65536) == image));
+    }
+    const bool placed = files_named(d, "snapshot-") == 1;
+    d.crash({});
+    auto log = open(d);
+    CHECK(log.snapshot().index == index_t{placed ? 9U : 0U});
+    if (placed) CHECK(image_of(log, 65536) == image);
+  }
+  CHECK(resumed >= 3);
+}
+
+TEST_CASE("begin_snapshot: refuses a configuration that could not be read back") {
+  test::disk d;
+  auto log = open(d);
+  CHECK(log.begin_snapshot({index_t{9}, term_t{4}, {}, 0, 0}).error().code == errc::invalid_configuration);
+  CHECK(log.partial().meta.index == index_t{});
+  CHECK(log.last_error().file.empty());
+}
+
+TEST_CASE("read_snapshot: a block is good for its place only") {
+  test::disk d;
+  raft::file_log_options o = small();
+  o.verify_snapshot = false;
+  {
+    auto log = open(d, o);
+    propose(log, 1, "x");
+    snapshot_at(log, 1, 1, pattern(200000));
+    REQUIRE(log.sync().has_value());
+  }
+  auto& bytes = d.content("snapshot-0000000000000001");
+  std::swap_ranges(bytes.begin() + 1024, bytes.begin() + 1024 + 65544, bytes.begin() + 1024 + 65544);
+  auto log = open(d, o);
+  CHECK(log.read_snapshot(0, 100).error().code == errc::corrupt);
+  CHECK(log.read_snapshot(65536, 100).error().code == errc::corrupt);
+  CHECK(log.read_snapshot(131072, 100).has_value());
+}
