@@ -165,7 +165,7 @@ class node {
   using role_variant = std::variant<follower, pre_candidate, candidate, leader_role>;
   using peer = progress<time_point>;
 
-  static constexpr payload nothing[1]{};  ///< The payload of a no-op.
+  static constexpr payload nothing[1]{payload{}};  ///< Of a no-op. (g++ 12 evaluates no static member with elided elements.)
   static constexpr bool wants_fates = requires(StateMachine& m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); };
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
 
