@@ -28,7 +28,8 @@ class service::machine {
   void on_role(raft::role_kind role, raft::term_t term, raft::node_id leader) {
     static constexpr const char* names[] = {"follower", "pre-candidate", "candidate", "leader"};
     std::string text = std::string(names[static_cast<std::size_t>(role)]) + " in term " + std::to_string(term.value);
-    if (leader != raft::nobody && role != raft::role_kind::leader) text += ", of leader " + std::to_string(leader.value);
+    if (leader != raft::nobody && role != raft::role_kind::leader)
+      text += ", of leader " + std::to_string(leader.value);
     to_->log(text);
     to_->desk_.on_role(role, leader);
   }
@@ -133,9 +134,9 @@ bool service::start(std::string& why) {
   }
   if (!note_owner(options_, why)) return false;
   const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
-  auto node = engine::create(raft::node_id{options_.id}, engine_options(options_), seed,
-                             links_transport{links_, cluster_}, *std::move(log), loop_clock{now_}, machine{*this},
-                             watcher{*this});
+  auto node =
+      engine::create(raft::node_id{options_.id}, engine_options(options_), seed, links_transport{links_, cluster_},
+                     *std::move(log), loop_clock{now_}, machine{*this}, watcher{*this});
   if (!node) {
     why = std::string("the engine refuses the stored state: ") + node.error().what;
     return false;
@@ -172,8 +173,7 @@ bool service::has_room(client& c) {
   constexpr std::size_t most_ready = std::size_t{1} << 20;
   constexpr std::size_t most_held = std::size_t{16} << 20;
   return c.replies.waiting() < most_waiting && c.replies.ready().size() < most_ready &&
-         c.replies.held_bytes() < most_held &&
-         !(c.held_back && c.replies.waiting_reads() > most_reads_before_a_write);
+         c.replies.held_bytes() < most_held && !(c.held_back && c.replies.waiting_reads() > most_reads_before_a_write);
 }
 
 std::size_t service::take_requests(client& c, std::string_view bytes, bool& more) {
@@ -207,9 +207,15 @@ bool service::take_request(client& c, std::span<const std::string_view> words) {
   c.held_back = what.effect == effect::writes && c.replies.waiting_reads() > most_reads_before_a_write;
   if (c.held_back) return false;
   switch (what.effect) {
-    case effect::writes: desk_.write(c, what); break;
-    case effect::reads: desk_.read(c, what); break;
-    case effect::local: answer(c, what); break;
+    case effect::writes:
+      desk_.write(c, what);
+      break;
+    case effect::reads:
+      desk_.read(c, what);
+      break;
+    case effect::local:
+      answer(c, what);
+      break;
   }
   return true;
 }
@@ -222,9 +228,15 @@ void service::submit() {
       reads_ride = true;
     } else {
       switch (first.error().code) {
-        case raft::errc::not_leader: desk_.refused(desk_.elsewhere()); break;
-        case raft::errc::failed: desk_.refused(texts::unknown); break;
-        default: desk_.refused(texts::try_again); break;
+        case raft::errc::not_leader:
+          desk_.refused(desk_.elsewhere());
+          break;
+        case raft::errc::failed:
+          desk_.refused(texts::unknown);
+          break;
+        default:
+          desk_.refused(texts::try_again);
+          break;
       }
     }
   }
@@ -266,12 +278,24 @@ void service::answer(client& c, const command& what) {
   std::string out;
   const auto words = what.words;
   switch (what.verb) {
-    case verb::ping: say_ping(out, words); break;
-    case verb::echo: resp::write_bulk(out, words[0]); break;
-    case verb::info: say_info(out); break;
-    case verb::command: say_commands(out, words); break;
-    case verb::config: say_settings(out, words); break;
-    case verb::hello: say_hello(out, words, c.number); break;
+    case verb::ping:
+      say_ping(out, words);
+      break;
+    case verb::echo:
+      resp::write_bulk(out, words[0]);
+      break;
+    case verb::info:
+      say_info(out);
+      break;
+    case verb::command:
+      say_commands(out, words);
+      break;
+    case verb::config:
+      say_settings(out, words);
+      break;
+    case verb::hello:
+      say_hello(out, words, c.number);
+      break;
     case verb::select:
       words[0] == "0" ? resp::write_simple(out, "OK") : resp::write_error(out, "ERR DB index is out of range");
       break;
@@ -280,8 +304,12 @@ void service::answer(client& c, const command& what) {
       c.stale_reads = what.verb == verb::readonly;
       resp::write_simple(out, "OK");
       break;
-    case verb::raft_status: say_status(out); break;
-    case verb::raft_snapshot: say_snapshot(out); break;
+    case verb::raft_status:
+      say_status(out);
+      break;
+    case verb::raft_snapshot:
+      say_snapshot(out);
+      break;
     default:  // QUIT
       c.closing = true;
       resp::write_simple(out, "OK");
@@ -344,7 +372,8 @@ void service::say_info(std::string& out) const {
   std::string text = "# Server\r\nserver:raft-kv\r\nraft_version:" + std::to_string(RAFT_VERSION_MAJOR) + "." +
                      std::to_string(RAFT_VERSION_MINOR) + "." + std::to_string(RAFT_VERSION_PATCH) +
                      "\r\n# Replication\r\nrole:" + (desk_.leading() ? "master" : "slave") + "\r\n# Raft\r\n";
-  for (const auto& [field, value] : status()) text += "raft_" + field + ":" + value + "\r\n";
+  for (const auto& [field, value] : status())
+    text.append("raft_").append(field).append(":").append(value).append("\r\n");
   resp::write_bulk(out, text);
 }
 
