@@ -34,8 +34,8 @@ namespace raft::detail {
 #define RAFT_ASSERT_FAILED(sentence, file, line) ::raft::detail::assertion_failed(sentence, file, line)
 #endif
 
-/// Says that `condition` holds whatever the input was; `sentence` says what is broken if it does not. An unchecked build
-/// compiles the condition, so that what only it uses is no unused variable, and never evaluates it.
+/// Says that `condition` holds whatever the input was; `sentence` says what is broken if it does not. An unchecked
+/// build compiles the condition, so that what only it uses is no unused variable, and never evaluates it.
 #if RAFT_CHECKED
 #define RAFT_ASSERT(condition, sentence) \
   ((condition) ? static_cast<void>(0) : static_cast<void>(RAFT_ASSERT_FAILED(sentence, __FILE__, __LINE__)))
