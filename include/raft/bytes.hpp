@@ -1,7 +1,8 @@
 #pragma once
 
 // Numbers in bytes and copies of bytes [floor 1]: little-endian whatever the machine, usable in constant evaluation,
-// and a plain load or memcpy at run time. Everything that has a byte form (entry, configuration, codec, file) uses these.
+// and a plain load or memcpy at run time. Everything that has a byte form (entry, configuration, codec, file) uses
+// these.
 
 #include <bit>
 #include <cstddef>

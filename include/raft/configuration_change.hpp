@@ -2,8 +2,8 @@
 
 // How a configuration may become another [floor 4]: pure steps, value in, value out [paper §6, thesis 4.1, 4.3].
 //
-// A caller names the membership that it wants. If the voters differ by one server at most, any majority of the one meets
-// any majority of the other, and one step does it. Else the step leads into a joint configuration, which needs a
+// A caller names the membership that it wants. If the voters differ by one server at most, any majority of the one
+// meets any majority of the other, and one step does it. Else the step leads into a joint configuration, which needs a
 // majority of each half, and a second step leaves it. Learners come and go in either.
 
 #include <algorithm>
@@ -51,8 +51,8 @@ constexpr result<configuration> if_legal(configuration c) {
   if (now.joint()) return {errc::not_ready, "a joint configuration is left before the next change"};
   std::sort(target.voters.begin(), target.voters.end());
   std::sort(target.learners.begin(), target.learners.end());
-  const std::size_t differ = detail::without(now.voters, target.voters).size() +
-                             detail::without(target.voters, now.voters).size();
+  const std::size_t differ =
+      detail::without(now.voters, target.voters).size() + detail::without(target.voters, now.voters).size();
   if (differ > 1) return {errc::invalid_configuration, "a simple change adds or removes at most one voter"};
   configuration next;
   next.voters = std::move(target.voters);
@@ -85,8 +85,8 @@ constexpr result<configuration> if_legal(configuration c) {
   return detail::if_legal(std::move(next));
 }
 
-/// The next step from `now` to the target: the simple one where it will do, else into a joint configuration that is left
-/// by itself.
+/// The next step from `now` to the target: the simple one where it will do, else into a joint configuration that is
+/// left by itself.
 [[nodiscard]] constexpr result<configuration> step_towards(const configuration& now, const membership& target) {
   if (auto simple = simple_change(now, target); simple || simple.error().code != errc::invalid_configuration) {
     return simple;

@@ -4,7 +4,8 @@
 //
 // A write speaks for something only when it and all writes before it are durable. So the account keeps the largest mark
 // below which nothing is missing, and for the entries the index up to which the log is durable AS IT STANDS NOW: an
-// entry that was truncated and appended again belongs to its new mark, and the old mark's completion says nothing of it.
+// entry that was truncated and appended again belongs to its new mark, and the old mark's completion says nothing of
+// it.
 
 #include <algorithm>
 #include <cstddef>

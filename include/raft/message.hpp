@@ -73,8 +73,8 @@ struct install_snapshot {
   std::uint64_t size = 0;    ///< Of the whole snapshot, in bytes.
   std::uint64_t offset = 0;  ///< Of this chunk.
   std::uint64_t round = 0;
-  payload configuration{};   ///< The byte form of the configuration at last_included_index.
-  payload data{};            ///< The chunk; the last one ends at `size`.
+  payload configuration{};  ///< The byte form of the configuration at last_included_index.
+  payload data{};           ///< The chunk; the last one ends at `size`.
   friend constexpr bool operator==(const install_snapshot& a, const install_snapshot& b) noexcept {
     const auto same = [](payload x, payload y) {
       if (x.size() != y.size()) return false;

@@ -1,7 +1,7 @@
 #pragma once
 
-// The node [floor 7]: one Raft server as a value. All of its state is in this class; each chapter of the paper is in the
-// file of that name under impl/.
+// The node [floor 7]: one Raft server as a value. All of its state is in this class; each chapter of the paper is in
+// the file of that name under impl/.
 //
 //                     the caller's event loop
 //     socket  -> wire decode -> node.step(message) --+
@@ -10,15 +10,16 @@
 //     disk    -> node.step(persisted{..}) -----------+                                           3 StateMachine (apply)
 //
 // One way, no back and forth: an input changes state and notes what it wants (a write, a message); then `settle()`, the
-// only place that calls a policy with an effect, carries it out in a fixed order, and the call returns. Nothing is owned
-// that blocks, waits or runs by itself; nothing is thrown; bad input is refused with an `error` and changes nothing.
+// only place that calls a policy with an effect, carries it out in a fixed order, and the call returns. Nothing is
+// owned that blocks, waits or runs by itself; nothing is thrown; bad input is refused with an `error` and changes
+// nothing.
 //
 // Invariants: snapshot <= last_applied <= commit_index <= last_index (last_applied lags behind a restored snapshot only
-// inside a call); a message leaves only when every write that it speaks for is durable (durability.hpp, impl/settle.hpp);
-// terms and the commit index never fall.
+// inside a call); a message leaves only when every write that it speaks for is durable (durability.hpp,
+// impl/settle.hpp); terms and the commit index never fall.
 //
-// Thread-safety: distinct nodes are safe to use from distinct threads, one node is not. Calling a node from inside one of
-// its policies is a programmer's error (asserted in checked builds).
+// Thread-safety: distinct nodes are safe to use from distinct threads, one node is not. Calling a node from inside one
+// of its policies is a programmer's error (asserted in checked builds).
 
 #include <algorithm>
 #include <cstdint>
@@ -54,7 +55,8 @@ namespace raft {
 /// One Raft server; see the top of this file.
 template <class Transport, class Log, class Clock, class StateMachine, class Observer>
 class node {
-  static_assert(transport_policy<Transport>, "the first argument of raft::node is no Transport: explain_transport<T>()");
+  static_assert(transport_policy<Transport>,
+                "the first argument of raft::node is no Transport: explain_transport<T>()");
   static_assert(log_policy<Log>, "the second argument of raft::node is no Log: explain_log<L>()");
   static_assert(clock_policy<Clock>, "the third argument of raft::node is no Clock: explain_clock<C>()");
   static_assert(state_machine_policy<StateMachine>,
@@ -69,9 +71,9 @@ class node {
   // ---------------------------------------------------------------------------------------------- life
 
   /// A server that starts, or restarts, from what its Log holds: as a follower that knows no leader [paper §5.2, §5.5].
-  /// `seed` feeds the only source of chance, the election timeouts; give each server another. Refuses options and stored
-  /// states that contradict themselves. Restores the state machine from the Log's snapshot, unless the machine is durable
-  /// itself and says that it is further (`applied_index()`). O(1) but for that.
+  /// `seed` feeds the only source of chance, the election timeouts; give each server another. Refuses options and
+  /// stored states that contradict themselves. Restores the state machine from the Log's snapshot, unless the machine
+  /// is durable itself and says that it is further (`applied_index()`). O(1) but for that.
   static constexpr result<node> create(node_id id, const options_type& options, std::uint64_t seed, Transport transport,
                                        Log log, Clock clock, StateMachine machine, Observer observer = {});
 
@@ -99,20 +101,21 @@ class node {
   /// `StateMachine::on_fate`.
   constexpr result<proposal> propose(payload command);
 
-  /// The same for several commands in one write and one message: all are appended, or none. The proposal returned is the
-  /// first; the others follow it. Refuses an empty span.
+  /// The same for several commands in one write and one message: all are appended, or none. The proposal returned is
+  /// the first; the others follow it. Refuses an empty span.
   constexpr result<proposal> propose(std::span<const payload> commands);
 
   /// Asks for a linearizable read: `StateMachine::on_read(context, ...)` is told, perhaps before this returns, when the
   /// state machine shows everything that was committed at this moment. All reads that are asked while a round of
-  /// confirmation is under way share the next one. `context` is the caller's to choose; it is not looked at [thesis 6.4].
+  /// confirmation is under way share the next one. `context` is the caller's to choose; it is not looked at
+  /// [thesis 6.4].
   constexpr result<void> read(std::uint64_t context);
 
-  /// Appends the next step from the membership in force to `target`, if this node leads: one server at a time where that
-  /// is all that differs, else a joint configuration, which whoever leads then leaves by itself. It is in force at once
-  /// and done when its entry is applied (and, after a joint one, the entry that leaves it). `expected`, if given, is the
-  /// configuration_index of `status()` that the caller looked at: the change is refused if another one came between.
-  /// Refused while a change is not committed, or nothing of this term is [paper §6, thesis 4.1].
+  /// Appends the next step from the membership in force to `target`, if this node leads: one server at a time where
+  /// that is all that differs, else a joint configuration, which whoever leads then leaves by itself. It is in force at
+  /// once and done when its entry is applied (and, after a joint one, the entry that leaves it). `expected`, if given,
+  /// is the configuration_index of `status()` that the caller looked at: the change is refused if another one came
+  /// between. Refused while a change is not committed, or nothing of this term is [paper §6, thesis 4.1].
   constexpr result<proposal> change_membership(const membership& target, std::optional<index_t> expected = {});
 
   /// Leaves a joint configuration that does not do so by itself.
@@ -165,8 +168,9 @@ class node {
   using role_variant = std::variant<follower, pre_candidate, candidate, leader_role>;
   using peer = progress<time_point>;
 
-  static constexpr payload nothing[1]{payload{}};  ///< Of a no-op. (g++ 12 evaluates no static member with elided elements.)
-  static constexpr bool wants_fates = requires(StateMachine& m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); };
+  static constexpr payload nothing[1]{
+      payload{}};  ///< Of a no-op. (g++ 12 evaluates no static member with elided elements.)
+  static constexpr bool wants_fates = requires(StateMachine & m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); };
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
 
   // ---------------------------------------------------------------------------------------------- the table
@@ -236,7 +240,7 @@ class node {
   constexpr detail::verdict refuse_second_leader(const envelope& m, const Body& body);
   [[nodiscard]] constexpr error not_leader() const noexcept;
 
-  // ---------------------------------------------------------------------------------------------- §5.2 [impl/election.hpp]
+  // ------------------------------------------------------------------------------------------ §5.2 [impl/election.hpp]
 
   constexpr detail::verdict on_request_pre_vote(const envelope& m, const request_pre_vote& request);
   constexpr detail::verdict on_pre_vote_reply(const envelope& m, const request_pre_vote_reply& reply);
@@ -255,7 +259,7 @@ class node {
   [[nodiscard]] constexpr bool hears_leader_other_than(node_id asker) const;
   [[nodiscard]] constexpr vote_result outcome(const roles::tally& votes) const;
 
-  // ------------------------------------------------------------------------- §5.3, the leader's side [impl/replication.hpp]
+  // -------------------------------------------------------------------- §5.3, the leader's side [impl/replication.hpp]
 
   constexpr detail::verdict on_append_entries_reply(const envelope& m, const append_entries_reply& reply);
   constexpr void on_append_success(leader_role& lead, peer& p, index_t match);
@@ -273,7 +277,7 @@ class node {
   [[nodiscard]] constexpr bool compacted_for(const peer& p) const;
   [[nodiscard]] constexpr peer* find_peer(node_id id);
 
-  // ------------------------------------------------------------------------- §5.3, the follower's side [impl/following.hpp]
+  // -------------------------------------------------------------------- §5.3, the follower's side [impl/following.hpp]
 
   constexpr detail::verdict on_append_entries(const envelope& m, const append_entries& request);
   [[nodiscard, gnu::cold]] constexpr bool contradicts_committed(const append_entries& request) const;
@@ -281,7 +285,7 @@ class node {
   [[gnu::cold]] constexpr void refuse_append(node_id leader, const append_entries& request);
   [[nodiscard, gnu::cold]] constexpr std::uint32_t already_held(index_t prev, const raft::entries& batch) const;
 
-  // ---------------------------------------------------------------------------------------------- §5.3, §5.4 [impl/commit.hpp]
+  // -------------------------------------------------------------------------------------- §5.3, §5.4 [impl/commit.hpp]
 
   constexpr void count_own_entries(leader_role& lead);
   constexpr void advance_commit_index(leader_role& lead);
@@ -293,7 +297,7 @@ class node {
   constexpr void hand_over(index_t upto);
   constexpr void note_executed(index_t index);
 
-  // ---------------------------------------------------------------------------------------------- clients [impl/proposal.hpp]
+  // --------------------------------------------------------------------------------------- clients [impl/proposal.hpp]
 
   [[nodiscard]] constexpr detail::verdict check_proposal(const leader_role& lead, std::span<const payload> commands,
                                                          std::uint64_t& bytes) const;
@@ -312,7 +316,7 @@ class node {
   [[gnu::cold]] constexpr void answer_reads();
   constexpr void answer_read(std::uint64_t context, read_fate what, index_t index);
 
-  // ---------------------------------------------------------------------------------------------- §6 [impl/membership.hpp]
+  // ------------------------------------------------------------------------------------------ §6 [impl/membership.hpp]
 
   [[nodiscard]] constexpr result<void> may_change_membership(std::optional<index_t> expected) const;
   constexpr result<proposal> append_configuration(const raft::configuration& next);
@@ -323,7 +327,7 @@ class node {
   constexpr void match_peers_to(leader_role& lead);
   [[nodiscard]] constexpr result<raft::configuration> configuration_at(index_t index) const;
 
-  // ---------------------------------------------------------------------------------------------- §7 [impl/snapshot.hpp]
+  // -------------------------------------------------------------------------------------------- §7 [impl/snapshot.hpp]
 
   constexpr detail::verdict on_install_snapshot(const envelope& m, const install_snapshot& chunk);
   constexpr detail::verdict on_install_snapshot_reply(const envelope& m, const install_snapshot_reply& reply);
@@ -334,7 +338,7 @@ class node {
   [[gnu::cold]] constexpr void send_chunk(leader_role& lead, peer& p);
   constexpr void compact_log();
 
-  // ---------------------------------------------------------------------------------------------- effects [impl/settle.hpp]
+  // ----------------------------------------------------------------------------------------- effects [impl/settle.hpp]
 
   enum class speaks_for : std::uint8_t { term_and_vote, everything };
   struct waiting_message {
@@ -378,7 +382,7 @@ class node {
   constexpr Role& become();
   constexpr std::uint64_t draw();
 
-  // ---------------------------------------------------------------------------------------------- state: what it is made of
+  // ----------------------------------------------------------------------------------------- state: what it is made of
 
   node_id id_{};
   options_type options_{};
@@ -394,12 +398,12 @@ class node {
   hard_state hard_{};  ///< currentTerm and votedFor, as the Log holds them or is about to.
   role_variant role_{};
   index_t commit_index_{};
-  index_t last_applied_{};  ///< Executed by the state machine.
-  index_t handed_over_{};   ///< Given to the state machine; ahead of last_applied_ only where it applies elsewhere.
+  index_t last_applied_{};    ///< Executed by the state machine.
+  index_t handed_over_{};     ///< Given to the state machine; ahead of last_applied_ only where it applies elsewhere.
   index_t handed_command_{};  ///< The last command among it, of a machine that applies elsewhere.
   raft::configuration configuration_{};  ///< In force.
   index_t configuration_index_{};        ///< The entry it is from; zero if it is the snapshot's.
-  bool is_voter_ = false;                   ///< Whether this node votes in it.
+  bool is_voter_ = false;                ///< Whether this node votes in it.
 
   // ---------------------------------------------------------------------------------------------- state: time
 
@@ -408,16 +412,16 @@ class node {
   time_point heartbeat_deadline_{};
   duration election_timeout_{};  ///< The latest draw.
 
-  // ---------------------------------------------------------------------------------------------- state: what an input wants
+  // ---------------------------------------------------------------------------------------- state: what an input wants
   //
   // Noted by handlers, carried out and cleared by settle().
 
   bool store_hard_state_ = false;
-  index_t truncate_from_{};                ///< Zero: nothing.
-  raft::entries received_{};               ///< To append, of a leader.
-  std::span<const payload> proposed_{};    ///< To append, as a leader.
+  index_t truncate_from_{};              ///< Zero: nothing.
+  raft::entries received_{};             ///< To append, of a leader.
+  std::span<const payload> proposed_{};  ///< To append, as a leader.
   entry_kind proposed_kind_ = entry_kind::command;
-  std::uint64_t proposed_bytes_ = 0;  ///< What they take in the log.
+  std::uint64_t proposed_bytes_ = 0;         ///< What they take in the log.
   const install_snapshot* chunk_ = nullptr;  ///< To write, of chunk_from_.
   node_id chunk_from_{};
 
@@ -430,19 +434,20 @@ class node {
     time_point give_up{};
   };
 
-  durability durable_{};     ///< Used only with a Log that is not durable on return.
+  durability durable_{};      ///< Used only with a Log that is not durable on return.
   mark_t hard_state_mark_{};  ///< The write that holds hard_.
   std::vector<waiting_message> outbox_{};
   /// With a Log that is durable on return, the answer to an append does not wait in the outbox, which would cost more
   /// than to send it: it leaves with the same call. To nobody: there is none.
   node_id answer_to_{};
   append_entries_reply answer_{};
-  std::vector<open_proposals> proposals_{};    ///< One for each leadership with open ends; the present one last.
+  std::vector<open_proposals> proposals_{};     ///< One for each leadership with open ends; the present one last.
   std::vector<std::uint64_t> dropped_reads_{};  ///< Contexts of reads that ended with a leadership, not told yet.
-  window handed_{};  ///< Entries that a state machine elsewhere has not executed yet.
-  std::vector<std::byte> members_scratch_{};  ///< A configuration's bytes: in a chunk being sent, in an entry being written.
-  payload members_entry_{};                   ///< The latter.
-  bool restore_pending_ = false;             ///< A snapshot was installed; the state machine does not have it yet.
+  window handed_{};                             ///< Entries that a state machine elsewhere has not executed yet.
+  std::vector<std::byte>
+      members_scratch_{};         ///< A configuration's bytes: in a chunk being sent, in an entry being written.
+  payload members_entry_{};       ///< The latter.
+  bool restore_pending_ = false;  ///< A snapshot was installed; the state machine does not have it yet.
   mark_t restore_mark_{};
   bool role_changed_ = false;
   bool failed_ = false;

@@ -33,14 +33,18 @@ namespace raft {
 
 /// `t.send(m)` takes a `const raft::message&`.
 template <class T>
-concept sends_messages = requires(T& t, const message& m) { t.send(m); };
+concept sends_messages = requires(T& t, const message& m) {
+  t.send(m);
+};
 
 template <class T>
 concept transport_policy = sends_messages<T>;
 
 /// The optional point 2.
 template <class T>
-concept sends_bodies = requires(T& t, const envelope& m, const append_entries& body) { t.send(m, body); };
+concept sends_bodies = requires(T& t, const envelope& m, const append_entries& body) {
+  t.send(m, body);
+};
 
 // ---------------------------------------------------------------------------------------------------- Log
 //
@@ -49,7 +53,8 @@ concept sends_bodies = requires(T& t, const envelope& m, const append_entries& b
 // 1. Indexes are consecutive: the entries at hand are [first_index(), last_index()], and last_index() + 1 ==
 //    first_index() if there are none. `term_at` answers for [first_index() - 1, last_index()]: a Log remembers the term
 //    of the last entry that it compacted away (zero for index zero).
-// 2. Every write returns a mark, one more than that of the write before it. `durable_on_return` says whether a write is durable
+// 2. Every write returns a mark, one more than that of the write before it. `durable_on_return` says whether a write is
+// durable
 //    when it returns. If not, the caller of the node reports `step(persisted{first, last})` when the writes with those
 //    marks are durable, in any order; entries and states are readable at once in any case. A write speaks for nothing
 //    until it AND all writes with smaller marks are durable.
@@ -73,7 +78,7 @@ concept sends_bodies = requires(T& t, const envelope& m, const append_entries& b
 /// `Log::durable_on_return`, `hard_state()` and `store(hard_state)`.
 template <class L>
 concept stores_hard_state = requires(L& l, const L& c, const hard_state& h) {
-  { std::bool_constant<L::durable_on_return>{} };
+  {std::bool_constant<L::durable_on_return>{}};
   { c.hard_state() } -> std::convertible_to<hard_state>;
   { l.store(h) } -> std::same_as<result<mark_t>>;
 };
@@ -166,7 +171,9 @@ struct any_source {
 
 /// `m.apply(e)` takes a `const raft::entry&`.
 template <class M>
-concept applies_entries = requires(M& m, const entry& e) { m.apply(e); };
+concept applies_entries = requires(M& m, const entry& e) {
+  m.apply(e);
+};
 
 /// `m.write_snapshot(sink)` returns `raft::result<void>`.
 template <class M>
@@ -197,7 +204,8 @@ template <class L>
 consteval bool explain_log() {
   static_assert(stores_hard_state<L>, "a Log needs: static constexpr bool durable_on_return; hard_state(); store()");
   static_assert(reads_entries<L>, "a Log needs: first_index, last_index, term_at, view, configurations (all const)");
-  static_assert(writes_entries<L>, "a Log needs: append(entries), append(term, kind, payloads), truncate_from, compact");
+  static_assert(writes_entries<L>,
+                "a Log needs: append(entries), append(term, kind, payloads), truncate_from, compact");
   static_assert(keeps_snapshots<L>,
                 "a Log needs: snapshot, read_snapshot, partial, begin_snapshot, write_snapshot, finish_snapshot");
   return true;

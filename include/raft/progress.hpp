@@ -7,8 +7,8 @@
 //   snapshot   what the member lacks is compacted: chunks of the snapshot, one under way at a time
 //   lost       the member came back without entries that it had acknowledged: it gets nothing but heartbeats
 //
-// Invariants: match < next; match never falls within a term; in `replicate` everything in [match + 1, next - 1] is under
-// way; outside `replicate` nothing is.
+// Invariants: match < next; match never falls within a term; in `replicate` everything in [match + 1, next - 1] is
+// under way; outside `replicate` nothing is.
 
 #include <cstdint>
 
@@ -25,16 +25,16 @@ struct progress {
   index_t match{};  ///< Everything up to here is known to be equal and durable there [Fig. 2, matchIndex].
   index_t next{};   ///< The next entry to send [Fig. 2, nextIndex].
   progress_state state = progress_state::probe;
-  window inflight{};            ///< Appends with entries that are not acknowledged yet.
-  bool look = true;             ///< Something changed since it was last looked at whether anything is to be sent.
-  bool waiting = false;         ///< probe, snapshot: a message is under way, nothing follows until its answer.
-  bool prompt = true;           ///< Something new is to be sent without waiting for a full message.
-  bool heartbeat = false;       ///< Something has to be sent even if there is nothing new.
-  std::uint64_t round = 0;      ///< The latest round of the leader that it has echoed.
-  std::uint64_t suspicion = 0;  ///< Not zero: an answer to this round or a later one tells whether its log was lost.
-  std::uint64_t sent_bytes = 0;  ///< The leader's count of appended bytes when everything had been sent.
-  index_t told_commit{};         ///< The highest commit index sent.
-  std::uint64_t snapshot_id = 0;      ///< snapshot: which one is being sent,
+  window inflight{};              ///< Appends with entries that are not acknowledged yet.
+  bool look = true;               ///< Something changed since it was last looked at whether anything is to be sent.
+  bool waiting = false;           ///< probe, snapshot: a message is under way, nothing follows until its answer.
+  bool prompt = true;             ///< Something new is to be sent without waiting for a full message.
+  bool heartbeat = false;         ///< Something has to be sent even if there is nothing new.
+  std::uint64_t round = 0;        ///< The latest round of the leader that it has echoed.
+  std::uint64_t suspicion = 0;    ///< Not zero: an answer to this round or a later one tells whether its log was lost.
+  std::uint64_t sent_bytes = 0;   ///< The leader's count of appended bytes when everything had been sent.
+  index_t told_commit{};          ///< The highest commit index sent.
+  std::uint64_t snapshot_id = 0;  ///< snapshot: which one is being sent,
   std::uint64_t snapshot_offset = 0;  ///< and how many of its bytes the member has.
   TimePoint sent_at{};                ///< snapshot: when the chunk under way was sent.
   TimePoint heard_at{};               ///< When the latest answer came; at the start of the term, then.

@@ -15,11 +15,11 @@ namespace raft {
 /// Why something was refused or failed. The comment says what the one who asked may conclude.
 enum class errc : std::uint8_t {
   // A request to the node; refused at once, nothing was appended, safe to ask again elsewhere.
-  not_leader = 1,     ///< `error.leader` names the leader if one is known.
-  busy,               ///< A limit of `options` is reached (the text names it); try again after a commit.
-  too_large,          ///< The payload is larger than `options.max_entry_bytes`.
-  not_ready,          ///< It needs something that is under way (a commit in this term, a snapshot); try again.
-  failed,             ///< A write of this node failed before; it takes part in nothing any more.
+  not_leader = 1,  ///< `error.leader` names the leader if one is known.
+  busy,            ///< A limit of `options` is reached (the text names it); try again after a commit.
+  too_large,       ///< The payload is larger than `options.max_entry_bytes`.
+  not_ready,       ///< It needs something that is under way (a commit in this term, a snapshot); try again.
+  failed,          ///< A write of this node failed before; it takes part in nothing any more.
   // Values given by the program.
   invalid_options,        ///< The text names the relation that does not hold.
   invalid_configuration,  ///< The text says what is wrong with it.
@@ -31,8 +31,8 @@ enum class errc : std::uint8_t {
   foreign_cluster,      ///< The message belongs to another cluster.
   misaddressed,         ///< The message is for another node, or says that it comes from this one.
   unknown_peer,         ///< A message that only a member may send, from somebody who is none.
-  impossible,           ///< No correct peer sends this (it contradicts what is committed, or a second leader of a term).
-  incomplete,           ///< More bytes are needed; `error.detail` says how many at least, if known.
+  impossible,  ///< No correct peer sends this (it contradicts what is committed, or a second leader of a term).
+  incomplete,  ///< More bytes are needed; `error.detail` says how many at least, if known.
   // A Log's answers.
   compacted,    ///< The entries asked for are gone; a snapshot covers them.
   not_at_hand,  ///< The entries asked for are in cold storage and will be reported when they are there.
@@ -44,9 +44,9 @@ enum class errc : std::uint8_t {
 /// What went wrong: a code to act on, a sentence to print, and the two facts that some codes carry.
 struct error {
   errc code{};
-  node_id leader{};         ///< not_leader: who leads, as far as this node knows; else nobody.
-  std::uint64_t detail{};   ///< A number whose meaning the code gives (offset, errno, missing bytes).
-  const char* what = "";    ///< A sentence in static storage; never null.
+  node_id leader{};        ///< not_leader: who leads, as far as this node knows; else nobody.
+  std::uint64_t detail{};  ///< A number whose meaning the code gives (offset, errno, missing bytes).
+  const char* what = "";   ///< A sentence in static storage; never null.
 
   friend constexpr bool operator==(const error& a, const error& b) noexcept {
     return a.code == b.code && a.leader == b.leader && a.detail == b.detail;
@@ -72,12 +72,12 @@ class [[nodiscard]] result {
   using value_type = T;
   using error_type = raft::error;
 
-  constexpr result(T value) : value_(std::move(value)) {}             // NOLINT(google-explicit-constructor)
+  constexpr result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
   /// A T made of `arguments` where it will stay: for one that is dear to move.
   template <class... Arguments>
   explicit constexpr result(std::in_place_t, Arguments&&... arguments)
       : value_(std::in_place, std::forward<Arguments>(arguments)...) {}
-  constexpr result(raft::error why) noexcept : failure_(why) {}       // NOLINT(google-explicit-constructor)
+  constexpr result(raft::error why) noexcept : failure_(why) {}  // NOLINT(google-explicit-constructor)
   constexpr result(errc code, const char* what) noexcept : failure_(raft::error{code, {}, 0, what}) {}
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return value_.has_value(); }
@@ -143,7 +143,8 @@ class [[nodiscard]] verdict {
   /// Nothing speaks against it.
   constexpr verdict() noexcept = default;
   constexpr verdict(errc code, const char* what) noexcept : code_(code), what_(what) {}
-  constexpr verdict(const raft::error& why) noexcept : code_(why.code), what_(why.what) {}  // NOLINT(google-explicit-constructor)
+  constexpr verdict(const raft::error& why) noexcept
+      : code_(why.code), what_(why.what) {}  // NOLINT(google-explicit-constructor)
 
   explicit constexpr operator bool() const noexcept { return code_ == errc{}; }
   /// Precondition: it is a refusal.

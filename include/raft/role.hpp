@@ -1,7 +1,7 @@
 #pragma once
 
-// The four roles [floor 4], each with the data that only it needs: a role's data dies with the role [paper §5.1, Fig. 4].
-// The pre-candidate asks whether it would win before it raises the term [thesis 9.6].
+// The four roles [floor 4], each with the data that only it needs: a role's data dies with the role [paper §5.1, Fig.
+// 4]. The pre-candidate asks whether it would win before it raises the term [thesis 9.6].
 
 #include <algorithm>
 #include <cstdint>
@@ -33,8 +33,8 @@ struct tally {
 
 template <class TimePoint>
 struct follower {
-  node_id leader{};       ///< Of the current term; nobody while it is not known.
-  TimePoint heard_at{};   ///< When the leader was last heard; meaningless while leader is nobody.
+  node_id leader{};      ///< Of the current term; nobody while it is not known.
+  TimePoint heard_at{};  ///< When the leader was last heard; meaningless while leader is nobody.
 };
 
 struct pre_candidate {
@@ -56,12 +56,12 @@ struct pending_read {
 template <class TimePoint>
 struct leader {
   std::vector<progress<TimePoint>> peers{};  ///< Every other member, sorted by id.
-  index_t counted{};                  ///< Its own match index: what is durable here and has been counted.
-  index_t first_index{};              ///< The no-op of this term: a commit of this term exists from here on.
-  std::uint64_t round = 0;            ///< The latest broadcast; every append and chunk carries it.
-  std::uint64_t appended_bytes = 0;   ///< Wire-form bytes appended in this term.
-  window uncommitted{};               ///< What was appended in this term and is not committed.
-  std::vector<pending_read> reads{};  ///< In the order in which they were asked.
+  index_t counted{};                         ///< Its own match index: what is durable here and has been counted.
+  index_t first_index{};                     ///< The no-op of this term: a commit of this term exists from here on.
+  std::uint64_t round = 0;                   ///< The latest broadcast; every append and chunk carries it.
+  std::uint64_t appended_bytes = 0;          ///< Wire-form bytes appended in this term.
+  window uncommitted{};                      ///< What was appended in this term and is not committed.
+  std::vector<pending_read> reads{};         ///< In the order in which they were asked.
 };
 
 }  // namespace roles

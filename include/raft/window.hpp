@@ -1,7 +1,7 @@
 #pragma once
 
-// What is under way, oldest first [floor 2]: a FIFO of (last index, bytes), with the sum of the bytes. It limits appends
-// in flight to a follower, uncommitted proposals, and entries handed to a state machine that applies elsewhere.
+// What is under way, oldest first [floor 2]: a FIFO of (last index, bytes), with the sum of the bytes. It limits
+// appends in flight to a follower, uncommitted proposals, and entries handed to a state machine that applies elsewhere.
 //
 // Invariants: indexes rise; bytes() is the sum over what is held; empty() implies bytes() == 0. The ring grows to a
 // high-water mark and stays.

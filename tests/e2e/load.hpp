@@ -1,7 +1,7 @@
 #pragma once
 
-// Clients under which servers are killed: counters in sessions, which show every lost and every doubled write at once, and
-// recorded histories for the linearizability checker.
+// Clients under which servers are killed: counters in sessions, which show every lost and every doubled write at once,
+// and recorded histories for the linearizability checker.
 
 #include <atomic>
 #include <mutex>
@@ -151,8 +151,9 @@ class recorder {
       const bool open = o.end == linearizability::operation::never;
       out << "{\"c\":" << o.client << ",\"op\":\"" << names[static_cast<std::size_t>(o.what)] << "\",\"k\":\"" << o.key
           << "\",\"v\":\"" << o.value << "\",\"o\":\"" << o.expected << "\",\"t0\":" << o.call
-          << ",\"t1\":" << (open ? o.call : o.end) << ",\"r\":\"" << o.result.value_or("") << "\",\"ok\":"
-          << (o.result.has_value() ? "true" : "false") << ",\"st\":\"" << (open ? "info" : "ok") << "\"}\n";
+          << ",\"t1\":" << (open ? o.call : o.end) << ",\"r\":\"" << o.result.value_or("")
+          << "\",\"ok\":" << (o.result.has_value() ? "true" : "false") << ",\"st\":\"" << (open ? "info" : "ok")
+          << "\"}\n";
     }
   }
 
@@ -204,7 +205,8 @@ class recorder {
   operation draw(std::mt19937& random, int t, int n) {
     operation o;
     o.client = t;
-    const std::string place = std::to_string(t / clients_a_key) + ":" + std::to_string(n / (operations_a_key / clients_a_key));
+    const std::string place =
+        std::to_string(t / clients_a_key) + ":" + std::to_string(n / (operations_a_key / clients_a_key));
     const std::string unique = std::to_string(t) + "-" + std::to_string(n);
     const auto dice = random() % 10;
     switch (random() % 3) {
@@ -230,11 +232,16 @@ class recorder {
 
   static std::vector<std::string> words_of(const operation& o) {
     switch (o.what) {
-      case action::get: return {"GET", o.key};
-      case action::set: return {"SET", o.key, o.value};
-      case action::append: return {"APPEND", o.key, o.value};
-      case action::cas: return {"CAS", o.key, o.expected, o.value};
-      default: return {"INCR", o.key};
+      case action::get:
+        return {"GET", o.key};
+      case action::set:
+        return {"SET", o.key, o.value};
+      case action::append:
+        return {"APPEND", o.key, o.value};
+      case action::cas:
+        return {"CAS", o.key, o.expected, o.value};
+      default:
+        return {"INCR", o.key};
     }
   }
 

@@ -150,10 +150,12 @@ void replies_in_order_and_hostile_bytes() {
     connection other = connected(leader);
     expect("others are served", "PONG", ask(other, {"PING"}).text);
   }
-  require(c.resident_megabytes(c.leader()) < 300, "memory is bounded: " + std::to_string(c.resident_megabytes(c.leader())));
+  require(c.resident_megabytes(c.leader()) < 300,
+          "memory is bounded: " + std::to_string(c.resident_megabytes(c.leader())));
   greedy.close();
   const auto clients_left = [&] { return status_field(leader, "clients") == "2"; };  // `slow`, and the one that asks
-  require(within(milliseconds(5000), clients_left), "connections that ended are let go: " + status_field(leader, "clients"));
+  require(within(milliseconds(5000), clients_left),
+          "connections that ended are let go: " + status_field(leader, "clients"));
 }
 
 // ---------------------------------------------------------------------------------------------------- losing servers
@@ -189,9 +191,11 @@ void leader_stopped_and_continued() {
     expect("SET", "OK", ask(old, {"SET", "x", "old"}).text);
     c.signal(leader, SIGSTOP);
     load.mark();
-    require(within(milliseconds(15000), [&] { return load.first_answer().has_value(); }), "no answers while it is stopped");
+    require(within(milliseconds(15000), [&] { return load.first_answer().has_value(); }),
+            "no answers while it is stopped");
     cluster_client client{c.clients()};
-    require(client.until_done({"SET", "x", "new"}, milliseconds(10000), milliseconds(300)).has_value(), "SET while stopped");
+    require(client.until_done({"SET", "x", "new"}, milliseconds(10000), milliseconds(300)).has_value(),
+            "SET while stopped");
     // It wakes with a read in its socket: it must not answer from what it had.
     old.send(request({"GET", "x"}), steady::now() + milliseconds(100));
     c.signal(leader, SIGCONT);
@@ -294,7 +298,8 @@ void disk_full() {
   int code = -1;
   long long kept = 0;
   for (int i = 0; i < 400 && code == -1; ++i) {
-    const auto done = client.until_done({"SET", "key:" + std::to_string(i % 20), value + std::to_string(i)}, milliseconds(10000));
+    const auto done =
+        client.until_done({"SET", "key:" + std::to_string(i % 20), value + std::to_string(i)}, milliseconds(10000));
     require(done && done->text == "OK", "the others go on");
     ++kept;
     code = c.wait_for_end(0, milliseconds(1));
@@ -318,7 +323,8 @@ void log_damaged() {
   const int victim = (c.leader() + 1) % 3;
   cluster_client client{c.clients()};
   for (int i = 0; i < 200; ++i) {
-    require(client.until_done({"SET", "k" + std::to_string(i), std::string(1000, 'x')}, milliseconds(5000)).has_value(), "SET");
+    require(client.until_done({"SET", "k" + std::to_string(i), std::string(1000, 'x')}, milliseconds(5000)).has_value(),
+            "SET");
   }
   c.converge();
   c.kill9(victim);
@@ -337,7 +343,8 @@ void log_damaged() {
   c.start(victim);
   require(c.wait_for_end(victim, milliseconds(5000)) == 3, "a damaged log is refused");
   const std::string said = c.log(victim);
-  require(said.find(file) != std::string::npos && said.find("offset") != std::string::npos, "with file and offset: " + said);
+  require(said.find(file) != std::string::npos && said.find("offset") != std::string::npos,
+          "with file and offset: " + said);
   flip();
   c.start(victim);
   c.converge();
@@ -357,7 +364,8 @@ void refusals_at_the_start() {
   require(ends(used, "code 3") && used.find("cannot listen") != std::string::npos, "a port in use: " + used);
   c.kill9(0);
   const std::string other = run("--id 2" + mine + c.data(0));
-  require(ends(other, "code 3") && other.find("belongs to server 1") != std::string::npos, "another's directory: " + other);
+  require(ends(other, "code 3") && other.find("belongs to server 1") != std::string::npos,
+          "another's directory: " + other);
   // Another cluster is not listened to.
   c.start(0);
   c.start(1, [] {}, {"--cluster", c.cluster_text() + ",9=127.0.0.1:1/127.0.0.1:2"});
@@ -439,8 +447,8 @@ void failover(int rounds) {
   load.stop();
   load.verify(c.clients());
   std::sort(gaps.begin(), gaps.end());
-  std::printf("    %d rounds of kill -9 of the leader, %lld commands acknowledged, none lost, none done twice\n", rounds,
-              load.acknowledged());
+  std::printf("    %d rounds of kill -9 of the leader, %lld commands acknowledged, none lost, none done twice\n",
+              rounds, load.acknowledged());
   std::printf("    from the kill to the first answer to a command sent after it: median %.0f ms, worst %.0f ms\n",
               gaps[gaps.size() / 2], gaps.back());
   std::printf("    in election timeouts of %.0f ms (the least of 150-300): median %.2f, worst %.2f\n", timeout,

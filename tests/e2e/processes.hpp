@@ -123,7 +123,8 @@ class cluster {
     for (int i = 0; i < size(); ++i) start(i);
     for (int i = 0; i < size(); ++i) {
       connection c;
-      const bool there = within(milliseconds(20000), [&] { return c.open(client(i), steady::now() + milliseconds(100)); });
+      const bool there =
+          within(milliseconds(20000), [&] { return c.open(client(i), steady::now() + milliseconds(100)); });
       require(there, "server " + std::to_string(i + 1) + " does not start");
     }
   }
@@ -175,7 +176,8 @@ class cluster {
     const long long index = std::atoll(status_field(client(leader()), "commit_index").c_str());
     for (int i = 0; i < size(); ++i) {
       if (!runs(i)) continue;
-      const bool there = within(limit, [&] { return std::atoll(status_field(client(i), "applied_index").c_str()) >= index; });
+      const bool there =
+          within(limit, [&] { return std::atoll(status_field(client(i), "applied_index").c_str()) >= index; });
       require(there, "server " + std::to_string(i + 1) + " does not catch up to " + std::to_string(index));
     }
   }

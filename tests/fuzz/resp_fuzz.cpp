@@ -1,8 +1,8 @@
 // Hostile bytes to examples/kv: as requests, as an entry of the log, and as a snapshot.
 //
 // What must hold: no read beyond the bytes and no crash; a request is found the same whatever pieces the bytes come in;
-// a command that is taken goes into the log and comes out of it the same; whatever stands in a log leaves the state able to
-// write a snapshot that restores to the same state.
+// a command that is taken goes into the log and comes out of it the same; whatever stands in a log leaves the state
+// able to write a snapshot that restores to the same state.
 
 #include <cstddef>
 #include <cstdint>

@@ -28,7 +28,10 @@ class summary {
       ++broken_;
       ++by_invariant_[o.found->invariant];
     }
-    slowest_ = std::max(slowest_, o.timeouts_to_order);
+    if (o.timeouts_to_order > slowest_) {
+      slowest_ = o.timeouts_to_order;
+      slowest_seed_ = o.chosen.seed;
+    }
     counts_.add(o.counts);
   }
   [[nodiscard]] std::uint64_t broken() const noexcept { return broken_; }
@@ -48,6 +51,7 @@ class summary {
   instant simulated_ = 0;
   std::uint64_t broken_ = 0;
   double slowest_ = 0;
+  std::uint64_t slowest_seed_ = 0;
   meters counts_{};
   std::map<std::string, std::uint64_t> by_invariant_{};
 };
@@ -64,7 +68,8 @@ class summary {
   text += line;
   std::snprintf(line, sizeof line, "%-38s %14.0f s\n", "simulated time", static_cast<double>(s.simulated_) / 1e6);
   text += line;
-  std::snprintf(line, sizeof line, "%-38s %14.1f election timeouts\n", "slowest return to order", s.slowest_);
+  std::snprintf(line, sizeof line, "%-38s %14.1f election timeouts (seed %" PRIu64 ")\n", "slowest return to order",
+                s.slowest_, s.slowest_seed_);
   text += line;
   std::snprintf(line, sizeof line, "%-38s %14" PRIu64 "\n", "violations", s.broken_);
   text += line;

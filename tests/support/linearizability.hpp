@@ -1,13 +1,14 @@
 #pragma once
 
-// Whether a history of operations on a key-value store is linearizable: whether there is an order of the operations, each
-// somewhere between its call and its return, in which a store that does one at a time would have given the same results.
-// A search after Wing and Gong with Lowe's cache of (what is placed, state), for each key by itself.
+// Whether a history of operations on a key-value store is linearizable: whether there is an order of the operations,
+// each somewhere between its call and its return, in which a store that does one at a time would have given the same
+// results. A search after Wing and Gong with Lowe's cache of (what is placed, state), for each key by itself.
 //
-// An operation whose outcome is unknown (a timeout, a lost leader) may take effect at any time after its call, or never:
-// it has no return. One that certainly was not applied does not belong into a history.
+// An operation whose outcome is unknown (a timeout, a lost leader) may take effect at any time after its call, or
+// never: it has no return. One that certainly was not applied does not belong into a history.
 //
-// The search is exponential in the worst case: few clients a key and short histories keep it small, and `bound` ends it.
+// The search is exponential in the worst case: few clients a key and short histories keep it small, and `bound` ends
+// it.
 
 #include <algorithm>
 #include <cstddef>
@@ -55,8 +56,11 @@ using state = std::optional<std::string>;
 inline bool perform(const operation& o, state& s) {
   const bool known = o.end != operation::never;
   switch (o.what) {
-    case action::get: return !known || o.result == s;
-    case action::set: s = o.value; return true;
+    case action::get:
+      return !known || o.result == s;
+    case action::set:
+      s = o.value;
+      return true;
     case action::append:
       s = s.value_or("") + o.value;
       return !known || o.result == std::to_string(s->size());

@@ -18,8 +18,8 @@ namespace {
 
 using words = std::vector<std::string>;
 
-/// All requests in `bytes`, which are given to the parser in pieces of `step` bytes more each time, each time in memory of
-/// exactly that size (so that a sanitizer sees any read beyond). A broken stream adds {"!", sentence}.
+/// All requests in `bytes`, which are given to the parser in pieces of `step` bytes more each time, each time in memory
+/// of exactly that size (so that a sanitizer sees any read beyond). A broken stream adds {"!", sentence}.
 std::vector<words> parse_all(const std::string& bytes, std::size_t step, limits most = {}) {
   std::vector<words> found;
   parser p{most};
@@ -145,7 +145,8 @@ TEST_CASE("parser: random bytes never break anything but the connection") {
   const std::string alphabet = "*$\r\n0123456789-abc\"'\\x \t";
   for (int round = 0; round < 3000; ++round) {
     std::string bytes(1 + draw(40), ' ');
-    for (char& c : bytes) c = draw(4) == 0 ? static_cast<char>(draw(256)) : alphabet[draw(static_cast<std::uint32_t>(alphabet.size()))];
+    for (char& c : bytes)
+      c = draw(4) == 0 ? static_cast<char>(draw(256)) : alphabet[draw(static_cast<std::uint32_t>(alphabet.size()))];
     if (draw(2) == 0) bytes.insert(0, "*2\r\n$3\r\nGET\r\n");
     REQUIRE(parse_all(bytes, 1) == parse_all(bytes, bytes.size()));
   }

@@ -318,10 +318,18 @@ TEST_CASE("state: the same entries give the same answers and sessions everywhere
     std::string request;
     const std::string key = "k" + std::to_string(draw(5));
     switch (draw(7)) {
-      case 0: request = "SESSION.OPEN"; break;
-      case 1: request = "SET " + key + " " + std::to_string(draw(10)); break;
-      case 2: request = "CAS " + key + " " + std::to_string(draw(10)) + " 3"; break;
-      case 3: request = "DEL " + key; break;
+      case 0:
+        request = "SESSION.OPEN";
+        break;
+      case 1:
+        request = "SET " + key + " " + std::to_string(draw(10));
+        break;
+      case 2:
+        request = "CAS " + key + " " + std::to_string(draw(10)) + " 3";
+        break;
+      case 3:
+        request = "DEL " + key;
+        break;
       default:
         request = "SESSION.DO " + std::to_string(1 + draw(40)) + " " + std::to_string(1 + draw(90)) + " INCR " + key;
     }

@@ -52,7 +52,8 @@ bool good_by_brute_force(const std::vector<operation>& history) {
     bool legal = true;
     for (std::size_t i = 0; i < order.size() && legal; ++i) {
       if (returned == needed) return true;  // the rest never took effect
-      for (std::size_t j = i + 1; j < order.size(); ++j) legal = legal && history[order[j]].end >= history[order[i]].call;
+      for (std::size_t j = i + 1; j < order.size(); ++j)
+        legal = legal && history[order[j]].end >= history[order[i]].call;
       legal = legal && detail::perform(history[order[i]], s);
       returned += history[order[i]].end != never ? 1 : 0;
     }
@@ -96,14 +97,20 @@ TEST_CASE("check: a lost write, a write done twice") {
 }
 
 TEST_CASE("check: compare-and-set") {
-  CHECK(good({cas("a", "b", {}, 1, 2), set("a", 3, 4), cas("x", "b", "0", 5, 6), cas("a", "b", "1", 7, 8), get("b", 9, 10)}));
+  CHECK(good(
+      {cas("a", "b", {}, 1, 2), set("a", 3, 4), cas("x", "b", "0", 5, 6), cas("a", "b", "1", 7, 8), get("b", 9, 10)}));
   CHECK_FALSE(good({set("a", 1, 2), cas("a", "b", "1", 3, 10), cas("a", "c", "1", 4, 9)}));
   CHECK_FALSE(good({set("a", 1, 2), cas("a", "b", {}, 3, 4)}));
 }
 
 TEST_CASE("check: append") {
   const auto append = [](std::string value, std::string length, std::int64_t call, std::int64_t end) {
-    return operation{.what = action::append, .key = "k", .value = std::move(value), .call = call, .end = end, .result = std::move(length)};
+    return operation{.what = action::append,
+                     .key = "k",
+                     .value = std::move(value),
+                     .call = call,
+                     .end = end,
+                     .result = std::move(length)};
   };
   CHECK(good({append("a", "1", 1, 10), append("b", "2", 2, 9), get("ab", 11, 12)}));
   CHECK_FALSE(good({append("a", "1", 1, 10), append("b", "2", 2, 9), get("ba", 11, 12)}));
@@ -142,15 +149,19 @@ TEST_CASE("check: the same verdict as trying every order, on random histories") 
       const std::int64_t end = draw(6) == 0 ? never : call + 1 + draw(6);
       const auto digit = [&draw] { return std::to_string(draw(3)); };
       switch (draw(4)) {
-        case 0: history.push_back(set(digit(), 2 * call, end == never ? never : 2 * end + 1)); break;
-        case 1: history.push_back(increment(digit(), 2 * call, end == never ? never : 2 * end + 1)); break;
+        case 0:
+          history.push_back(set(digit(), 2 * call, end == never ? never : 2 * end + 1));
+          break;
+        case 1:
+          history.push_back(increment(digit(), 2 * call, end == never ? never : 2 * end + 1));
+          break;
         case 2:
           history.push_back(cas(digit(), digit(), draw(3) == 0 ? std::optional<std::string>{} : std::to_string(draw(2)),
                                 2 * call, end == never ? never : 2 * end + 1));
           break;
         default:
-          history.push_back(get(draw(3) == 0 ? std::optional<std::string>{} : digit(), 2 * call,
-                                end == never ? never : 2 * end + 1));
+          history.push_back(
+              get(draw(3) == 0 ? std::optional<std::string>{} : digit(), 2 * call, end == never ? never : 2 * end + 1));
       }
     }
     const bool expected = good_by_brute_force(history);

@@ -1,7 +1,8 @@
 #pragma once
 
 // Numbers and strings as bytes: the small language in which commands stand in the log and state in a snapshot. A number
-// is 7 bits a byte, least significant first, the high bit set on all but the last; a string is its length and its bytes.
+// is 7 bits a byte, least significant first, the high bit set on all but the last; a string is its length and its
+// bytes.
 
 #include <cstddef>
 #include <cstdint>

@@ -8,7 +8,8 @@ namespace kv {
 
 bool client_sockets::open(std::string& why) {
   const address& at = service_.options().find(service_.options().id)->clients;
-  return listener_.open(at, [this](asio::ip::tcp::socket s) { add(std::move(s)); }, why);
+  return listener_.open(
+      at, [this](asio::ip::tcp::socket s) { add(std::move(s)); }, why);
 }
 
 void client_sockets::add(asio::ip::tcp::socket s) {
@@ -22,7 +23,8 @@ void client_sockets::add(asio::ip::tcp::socket s) {
 
 client_sockets::handle client_sockets::find(client_number n) const {
   const auto place = static_cast<std::size_t>(n & 0xffffffff);
-  if (place >= connections_.size() || connections_[place] == nullptr || connections_[place]->number != n) return nullptr;
+  if (place >= connections_.size() || connections_[place] == nullptr || connections_[place]->number != n)
+    return nullptr;
   return connections_[place];
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// The clients' sockets: bytes in to the service, replies out. Handlers only note what has arrived; the work is done when
-// the loop turn asks for it, so that one turn serves all who are ready.
+// The clients' sockets: bytes in to the service, replies out. Handlers only note what has arrived; the work is done
+// when the loop turn asks for it, so that one turn serves all who are ready.
 
 #include <cstddef>
 #include <cstdint>
@@ -40,11 +40,11 @@ class client_sockets {
     std::vector<char> in{};  ///< Bytes [begin, end) are there and not taken.
     std::size_t begin = 0;
     std::size_t end = 0;
-    std::size_t sent = 0;     ///< Of who->replies.ready().
-    bool reading = false;     ///< A read is under way, into `in` behind `end`.
-    bool writing = false;     ///< It waits until it may be written to.
-    bool more = false;        ///< Whole requests may be left in `in`.
-    bool ended = false;       ///< It will send nothing more.
+    std::size_t sent = 0;  ///< Of who->replies.ready().
+    bool reading = false;  ///< A read is under way, into `in` behind `end`.
+    bool writing = false;  ///< It waits until it may be written to.
+    bool more = false;     ///< Whole requests may be left in `in`.
+    bool ended = false;    ///< It will send nothing more.
     bool open = true;
   };
   using handle = std::shared_ptr<connection>;

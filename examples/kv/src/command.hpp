@@ -1,7 +1,7 @@
 #pragma once
 
-// The commands: the table of those that clients may send, what a request must look like to be one, and the form in which
-// a command stands in the log.
+// The commands: the table of those that clients may send, what a request must look like to be one, and the form in
+// which a command stands in the log.
 //
 //   request (words) --parse--> command (checked; views) --encode--> bytes in the log --decode--> command --> state
 //
@@ -67,7 +67,7 @@ struct command_info {
   std::string_view name;
   kv::verb verb;
   kv::effect effect;
-  int arity;  ///< Words, the name included; -n: at least n.
+  int arity;                ///< Words, the name included; -n: at least n.
   std::array<int, 3> keys;  ///< First key, last key (-1: the last word), step; as Redis' COMMAND tells them.
 };
 
@@ -148,8 +148,8 @@ inline constexpr std::uint8_t set_answers_old = 4;  ///< GET
 struct command {
   kv::verb verb{};
   kv::effect effect{};
-  std::uint8_t flags = 0;          ///< Of SET.
-  bool in_session = false;         ///< It came by SESSION.DO: session and serial hold.
+  std::uint8_t flags = 0;   ///< Of SET.
+  bool in_session = false;  ///< It came by SESSION.DO: session and serial hold.
   std::uint64_t session = 0;
   std::uint64_t serial = 0;
   std::span<const std::string_view> words{};  ///< Without the name, and without what flags say.
@@ -235,7 +235,8 @@ inline bool parse(std::span<const std::string_view> words, command& out, std::st
       }
       out.words = {};
       return true;
-    default: return true;
+    default:
+      return true;
   }
 }
 
@@ -252,8 +253,8 @@ inline void encode(std::string& out, const command& c) {
   for (const std::string_view word : c.words) put_string(out, word);
 }
 
-/// Reads what `encode` wrote. `words` is the memory for the list of words, its contents views into `bytes`. Refuses bytes
-/// that are no such form; O(bytes) whatever they are.
+/// Reads what `encode` wrote. `words` is the memory for the list of words, its contents views into `bytes`. Refuses
+/// bytes that are no such form; O(bytes) whatever they are.
 inline bool decode(std::string_view bytes, std::vector<std::string_view>& words, command& out) {
   out = command{};
   words.clear();

@@ -1,15 +1,15 @@
 #pragma once
 
-// Where clients' commands wait for the log: the engine's StateMachine on one side, connections on the other. No socket and
-// no engine in here; both meet it by values.
+// Where clients' commands wait for the log: the engine's StateMachine on one side, connections on the other. No socket
+// and no engine in here; both meet it by values.
 //
 //   a client's command --write--> batch() --propose--> proposed(..) or refused(..)
 //                      \-read--> waits for its turn to be confirmed
 //   the engine --apply / on_fate / on_read--> replies, each to the connection that asked, if it is still there
 //
 // Invariants: every command taken in is answered exactly once, whatever becomes of it; a command that is answered with
-// MOVED, CLUSTERDOWN or TRYAGAIN was certainly not applied and never will be; a waiter is found by index AND term of its
-// entry, so an answer never goes to whoever waited for another entry in that place.
+// MOVED, CLUSTERDOWN or TRYAGAIN was certainly not applied and never will be; a waiter is found by index AND term of
+// its entry, so an answer never goes to whoever waited for another entry in that place.
 
 #include <algorithm>
 #include <cstddef>

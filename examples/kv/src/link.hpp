@@ -25,7 +25,8 @@ struct link {
   std::uint64_t dropped = 0;  ///< Messages.
 
   void put(const raft::message& m, raft::cluster_id cluster) {
-    if (!connected || out.size() - sent + raft::frame_bytes(m) > limit || !raft::append_frame(m, cluster, out)) ++dropped;
+    if (!connected || out.size() - sent + raft::frame_bytes(m) > limit || !raft::append_frame(m, cluster, out))
+      ++dropped;
   }
   void reset(bool now_connected) {
     connected = now_connected;

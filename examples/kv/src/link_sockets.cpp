@@ -35,7 +35,8 @@ bool link_sockets::open(std::string& why) {
     }
     lines_.emplace_back(io_, l, place);
   }
-  if (!listener_.open(options.find(options.id)->raft, [this](asio::ip::tcp::socket s) { meet(std::move(s)); }, why)) {
+  if (!listener_.open(
+          options.find(options.id)->raft, [this](asio::ip::tcp::socket s) { meet(std::move(s)); }, why)) {
     return false;
   }
   for (line& l : lines_) {
@@ -130,7 +131,8 @@ link_sockets::line* link_sockets::recognise(const std::vector<std::byte>& hello)
   for (line& l : lines_) {
     if (wrong == nullptr && l.to->peer.value == from && from > service_.options().id) return &l;
   }
-  service_.log(std::string("refused a connection to the servers' port: ") + (wrong != nullptr ? wrong : "unknown server"));
+  service_.log(std::string("refused a connection to the servers' port: ") +
+               (wrong != nullptr ? wrong : "unknown server"));
   return nullptr;
 }
 

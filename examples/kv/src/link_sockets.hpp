@@ -1,7 +1,7 @@
 #pragma once
 
-// The sockets between servers: one connection for each pair, on which both send frames (raft/codec.hpp). The server with
-// the higher id dials, and dials again whenever the connection is gone; its first 32 bytes say who it is.
+// The sockets between servers: one connection for each pair, on which both send frames (raft/codec.hpp). The server
+// with the higher id dials, and dials again whenever the connection is gone; its first 32 bytes say who it is.
 
 #include <chrono>
 #include <cstddef>

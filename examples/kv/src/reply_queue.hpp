@@ -2,15 +2,15 @@
 
 // What one connection is owed, in the order in which it asked. A pure value: no socket, no engine.
 //
-// Some replies are known at once, writes wait for the log, reads wait for a confirmation; whatever becomes known first, the
-// client gets its replies in the order of its requests. And its commands see each other in that order: a read is served
-// after the writes before it and before the writes behind it.
+// Some replies are known at once, writes wait for the log, reads wait for a confirmation; whatever becomes known first,
+// the client gets its replies in the order of its requests. And its commands see each other in that order: a read is
+// served after the writes before it and before the writes behind it.
 //
 // Reads wait for their `turn`, the number of the loop turn that took them in, to be confirmed: from then on the state
-// holds everything that was acknowledged to anybody before the read was asked. A write that was proposed after a read was
-// taken in and is applied now confirms it as well: a leader that had been replaced before the read was asked could not
-// have committed that write any more. That is why a read in front of a write needs no confirmation of its own at the
-// moment when that write is applied, nor does one behind it that was taken in in the same turn.
+// holds everything that was acknowledged to anybody before the read was asked. A write that was proposed after a read
+// was taken in and is applied now confirms it as well: a leader that had been replaced before the read was asked could
+// not have committed that write any more. That is why a read in front of a write needs no confirmation of its own at
+// the moment when that write is applied, nor does one behind it that was taken in in the same turn.
 //
 // Reads can be much larger as replies than as requests, so they are served only while little is ready to be sent; only
 // those in front of a write that is applied now cannot wait, and the owner keeps them few.
@@ -70,8 +70,8 @@ class reply_queue {
 
   // ---- what became of them; read(std::string_view command, std::string& reply) serves a read from the state of now
 
-  /// A write is about to be applied: answer(std::string&) applies it and appends its reply. The reads in front of it are
-  /// served before, those behind it that are confirmed (by it, or up to the turn `confirmed`) after it.
+  /// A write is about to be applied: answer(std::string&) applies it and appends its reply. The reads in front of it
+  /// are served before, those behind it that are confirmed (by it, or up to the turn `confirmed`) after it.
   template <class Read, class Answer>
   void complete(number n, std::uint64_t confirmed, Read&& read, Answer&& answer) {
     serve_while(std::numeric_limits<std::uint64_t>::max(), read, [] { return true; });
@@ -95,12 +95,14 @@ class reply_queue {
     serve_while(confirmed, read, [this] { return ready_.size() < enough; });
   }
 
-  /// The reads of all turns up to this one, and not above the confirmed one, cannot be confirmed here: they get this reply.
+  /// The reads of all turns up to this one, and not above the confirmed one, cannot be confirmed here: they get this
+  /// reply.
   template <class Read>
   void drop_reads(std::uint64_t upto, std::uint64_t confirmed, std::string_view reply, Read&& read) {
     for (std::size_t i = 0; i < waiting_.size(); ++i) {
       const request& r = waiting_[i];
-      if (r.what == kind::read && !r.resolved && r.turn > confirmed && r.turn <= upto) late_[resolve(first_ + i)] = reply;
+      if (r.what == kind::read && !r.resolved && r.turn > confirmed && r.turn <= upto)
+        late_[resolve(first_ + i)] = reply;
     }
     serve(confirmed, read);
   }

@@ -2,12 +2,12 @@
 
 // RESP2, the protocol of Redis clients: an incremental parser of requests and the writers of replies.
 //
-// The parser is handed the bytes that begin with the request it is at, as often as more of them have arrived; it goes on
-// where it stopped, so a request that comes in small pieces costs no more than one that comes at once. It copies nothing:
-// arguments are views into the caller's bytes (but for quoted inline requests, which have to be unescaped).
+// The parser is handed the bytes that begin with the request it is at, as often as more of them have arrived; it goes
+// on where it stopped, so a request that comes in small pieces costs no more than one that comes at once. It copies
+// nothing: arguments are views into the caller's bytes (but for quoted inline requests, which have to be unescaped).
 //
-// Invariants: whatever the bytes, the parser reads none beyond those given, keeps no memory in proportion to a number that
-// it was only told, and after `broken` the stream has lost its place: the caller answers error() and closes.
+// Invariants: whatever the bytes, the parser reads none beyond those given, keeps no memory in proportion to a number
+// that it was only told, and after `broken` the stream has lost its place: the caller answers error() and closes.
 
 #include <algorithm>
 #include <charconv>
@@ -53,8 +53,8 @@ class parser {
     return found;
   }
 
-  /// Views into the bytes given to the call of `next` that found the request; valid as long as those, and until the next
-  /// call.
+  /// Views into the bytes given to the call of `next` that found the request; valid as long as those, and until the
+  /// next call.
   [[nodiscard]] std::span<const std::string_view> arguments() const noexcept { return arguments_; }
   /// How many bytes the request took.
   [[nodiscard]] std::size_t consumed() const noexcept { return at_; }
@@ -224,16 +224,24 @@ class parser {
 
   static char meaning(char escaped) {
     switch (escaped) {
-      case 'n': return '\n';
-      case 'r': return '\r';
-      case 't': return '\t';
-      case 'b': return '\b';
-      case 'a': return '\a';
-      default: return escaped;
+      case 'n':
+        return '\n';
+      case 'r':
+        return '\r';
+      case 't':
+        return '\t';
+      case 'b':
+        return '\b';
+      case 'a':
+        return '\a';
+      default:
+        return escaped;
     }
   }
 
-  static bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f' || c == '\0'; }
+  static bool blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f' || c == '\0';
+  }
 
   limits most_{};
   bool fresh_ = true;     ///< Between two requests.
@@ -266,8 +274,8 @@ inline void write_simple(std::string& out, std::string_view text) { out.append(1
 inline void write_error(std::string& out, std::string_view text) {
   const std::size_t from = out.size() + 1;
   out.append(1, '-').append(text);
-  std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(from), out.end(),
-                  [](char c) { return c == '\r' || c == '\n'; }, ' ');
+  std::replace_if(
+      out.begin() + static_cast<std::ptrdiff_t>(from), out.end(), [](char c) { return c == '\r' || c == '\n'; }, ' ');
   out.append("\r\n");
 }
 

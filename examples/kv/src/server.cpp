@@ -21,16 +21,16 @@ bool server::run(std::string& why) {
   return true;
 }
 
-/// Until something has arrived or is due; then takes note of everything that has arrived. One turn for each single event
-/// instead would be several times slower: it is the common sync and the common messages that carry the load.
+/// Until something has arrived or is due; then takes note of everything that has arrived. One turn for each single
+/// event instead would be several times slower: it is the common sync and the common messages that carry the load.
 void server::wait() {
   if (!clients_.more_at_hand()) io_.run_one_until(service_.deadline());
   io_.poll();
 }
 
-/// The order matters. What the followers need leaves before this server's own disk is waited for, so that all disks work
-/// at the same time; and whoever waited only for this disk and the followers' is answered in this turn, by looking at the
-/// followers' answers again after the sync.
+/// The order matters. What the followers need leaves before this server's own disk is waited for, so that all disks
+/// work at the same time; and whoever waited only for this disk and the followers' is answered in this turn, by looking
+/// at the followers' answers again after the sync.
 void server::turn() {
   service_.set_time(std::chrono::steady_clock::now());
   service_.begin_turn();

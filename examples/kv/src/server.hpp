@@ -1,7 +1,7 @@
 #pragma once
 
-// The event loop: waits for sockets and time, and does one turn for all that has arrived. The seam between it and Asio is
-// narrow on purpose (wait, take in, flush): the order of a turn does not depend on what waits.
+// The event loop: waits for sockets and time, and does one turn for all that has arrived. The seam between it and Asio
+// is narrow on purpose (wait, take in, flush): the order of a turn does not depend on what waits.
 
 #include <string>
 

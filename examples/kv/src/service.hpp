@@ -38,8 +38,8 @@ class loop_clock {
 
 class service {
  public:
-  /// Opens the log and starts the engine, as a follower. Null: `why` says what is wrong, with file and offset if the log
-  /// is damaged.
+  /// Opens the log and starts the engine, as a follower. Null: `why` says what is wrong, with file and offset if the
+  /// log is damaged.
   static std::unique_ptr<service> open(const server_options& options, std::string& why);
 
   service(const service&) = delete;
@@ -51,8 +51,8 @@ class service {
   /// The time from now on, until it is called again.
   void set_time(moment now) noexcept { now_ = now; }
   void begin_turn() noexcept { desk_.begin_turn(); }
-  /// Takes in every whole frame at the front of `bytes`; answers how many bytes they took, or why the connection is to be
-  /// closed.
+  /// Takes in every whole frame at the front of `bytes`; answers how many bytes they took, or why the connection is to
+  /// be closed.
   raft::result<std::size_t> take_frames(std::span<const std::byte> bytes);
   /// Takes in the whole requests at the front of `bytes`, until the client's or the turn's measure is full; answers how
   /// many bytes they took. `more`: another whole request may be there.

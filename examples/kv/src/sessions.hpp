@@ -1,11 +1,12 @@
 #pragma once
 
-// Exactly once, for clients that want it [thesis 6.3]: a session remembers the answers to its latest commands, so that a
-// command which is sent again, to whatever leader, gets its first answer and is not done again.
+// Exactly once, for clients that want it [thesis 6.3]: a session remembers the answers to its latest commands, so that
+// a command which is sent again, to whatever leader, gets its first answer and is not done again.
 //
-// Everything here is replicated state: it changes only by entries of the log, is part of the snapshot, and never looks at
-// a clock. A session is forgotten only to make room, the least recently used first, as every server decides alike from
-// the same entries. Numbers of sessions are never used twice, so a late duplicate of a forgotten session is refused.
+// Everything here is replicated state: it changes only by entries of the log, is part of the snapshot, and never looks
+// at a clock. A session is forgotten only to make room, the least recently used first, as every server decides alike
+// from the same entries. Numbers of sessions are never used twice, so a late duplicate of a forgotten session is
+// refused.
 //
 // What a session keeps: an answer for each of its latest `answers_limit` serials; a floor, the highest serial whose
 // answer it let go. A serial above the floor without an answer was certainly never done, in whatever order they come.
@@ -31,8 +32,8 @@ class sessions {
  public:
   // Part of the replicated state's rules: every server of a cluster has the same.
   static constexpr std::size_t sessions_limit = 10'000;
-  static constexpr std::size_t answers_limit = 64;                       ///< Of one session.
-  static constexpr std::size_t bytes_limit = std::size_t{64} << 20;      ///< Of all answers together.
+  static constexpr std::size_t answers_limit = 64;                   ///< Of one session.
+  static constexpr std::size_t bytes_limit = std::size_t{64} << 20;  ///< Of all answers together.
 
   enum class found : std::uint8_t {
     unknown_session,  ///< Never opened, or forgotten.
@@ -87,7 +88,8 @@ class sessions {
     for (const session& s : by_use_) visit(s);
   }
 
-  /// Of a snapshot: the sessions in the order of for_each, each with a number of its own, and the last number given out.
+  /// Of a snapshot: the sessions in the order of for_each, each with a number of its own, and the last number given
+  /// out.
   void adopt(session s) {
     for (const auto& [serial, answer] : s.answers) bytes_ += answer.size();
     by_use_.push_back(std::move(s));

@@ -2,9 +2,9 @@
 
 // The replicated state: the data and the sessions, what an entry of the log does to them, and their form in a snapshot.
 //
-// A snapshot is: the word "raft-kv", a version, the last session number given out; the number of pairs and the pairs; the
-// number of sessions and the sessions, the least recently used first, each with its floor and its answers; and the word
-// "end". It is written and read in pieces of bounded size.
+// A snapshot is: the word "raft-kv", a version, the last session number given out; the number of pairs and the pairs;
+// the number of sessions and the sessions, the least recently used first, each with its floor and its answers; and the
+// word "end". It is written and read in pieces of bounded size.
 
 #include <algorithm>
 #include <cstddef>
@@ -90,7 +90,8 @@ class snapshot_reader {
         fail();
         break;
       }
-      const std::string_view part = rest_.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left, rest_.size())));
+      const std::string_view part =
+          rest_.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left, rest_.size())));
       text.append(part);
       rest_.remove_prefix(part.size());
       left -= part.size();
@@ -180,8 +181,8 @@ class state {
     return to.finish();
   }
 
-  /// Replaces everything by what source() -> result<payload> gives, piece by piece, an empty one at the end. On an error
-  /// nothing changes.
+  /// Replaces everything by what source() -> result<payload> gives, piece by piece, an empty one at the end. On an
+  /// error nothing changes.
   template <class Source>
   raft::result<void> restore(Source& source) {
     detail::snapshot_reader<Source> from{source};
@@ -210,11 +211,15 @@ class state {
     std::string_view known;
     switch (sessions_.look_up(c.session, c.serial, known)) {
       case sessions::found::unknown_session:
-        return resp::write_error(out, "NOSESSION no such session: never opened, or forgotten as the least recently used");
+        return resp::write_error(out,
+                                 "NOSESSION no such session: never opened, or forgotten as the least recently used");
       case sessions::found::too_old:
         return resp::write_error(out, "STALE the answer to this serial is not kept any more");
-      case sessions::found::answered: out.append(known); return;
-      case sessions::found::fresh: break;
+      case sessions::found::answered:
+        out.append(known);
+        return;
+      case sessions::found::fresh:
+        break;
     }
     const std::size_t from = out.size();
     store_.execute(c, out);

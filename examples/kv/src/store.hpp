@@ -22,28 +22,41 @@ inline constexpr std::size_t value_limit = std::size_t{512} << 20;
 
 class store {
  public:
-  /// Does a command on data and appends its reply to `out`. Commands that are none are answered with an error, and so are
-  /// those with a wrong number of words: nothing that stands in a log can harm the map.
+  /// Does a command on data and appends its reply to `out`. Commands that are none are answered with an error, and so
+  /// are those with a wrong number of words: nothing that stands in a log can harm the map.
   void execute(const command& c, std::string& out) {
     const auto w = c.words;
     switch (c.verb) {
-      case verb::set: return w.size() == 2 ? set(w[0], w[1], c.flags, out) : malformed(out);
-      case verb::get: return w.size() == 1 ? get(w[0], out) : malformed(out);
-      case verb::del: return resp::write_integer(out, count_erased(w));
-      case verb::exists: return resp::write_integer(out, count_present(w));
-      case verb::incr: return w.size() == 1 ? add(w[0], 1, out) : malformed(out);
+      case verb::set:
+        return w.size() == 2 ? set(w[0], w[1], c.flags, out) : malformed(out);
+      case verb::get:
+        return w.size() == 1 ? get(w[0], out) : malformed(out);
+      case verb::del:
+        return resp::write_integer(out, count_erased(w));
+      case verb::exists:
+        return resp::write_integer(out, count_present(w));
+      case verb::incr:
+        return w.size() == 1 ? add(w[0], 1, out) : malformed(out);
       case verb::incrby: {
         const auto n = w.size() == 2 ? to_integer(w[1]) : std::nullopt;
         return n ? add(w[0], *n, out) : malformed(out);
       }
-      case verb::append: return w.size() == 2 ? append(w[0], w[1], out) : malformed(out);
-      case verb::strlen: return w.size() == 1 ? length(w[0], out) : malformed(out);
-      case verb::mset: return w.size() % 2 == 0 ? set_all(w, out) : malformed(out);
-      case verb::mget: return get_all(w, out);
-      case verb::dbsize: return resp::write_integer(out, static_cast<std::int64_t>(map_.size()));
-      case verb::flushall: return clear(out);
-      case verb::cas: return w.size() == 3 ? compare_and_set(w[0], w[1], w[2], out) : malformed(out);
-      default: return malformed(out);
+      case verb::append:
+        return w.size() == 2 ? append(w[0], w[1], out) : malformed(out);
+      case verb::strlen:
+        return w.size() == 1 ? length(w[0], out) : malformed(out);
+      case verb::mset:
+        return w.size() % 2 == 0 ? set_all(w, out) : malformed(out);
+      case verb::mget:
+        return get_all(w, out);
+      case verb::dbsize:
+        return resp::write_integer(out, static_cast<std::int64_t>(map_.size()));
+      case verb::flushall:
+        return clear(out);
+      case verb::cas:
+        return w.size() == 3 ? compare_and_set(w[0], w[1], w[2], out) : malformed(out);
+      default:
+        return malformed(out);
     }
   }
 

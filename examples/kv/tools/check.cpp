@@ -1,10 +1,11 @@
 // raft-kv-check: writes numbers into a cluster of raft-kv, remembers which were acknowledged, and looks for them later.
 //
-//   raft-kv-check leader SERVERS [SECONDS]   waits for a leader that takes writes; prints its address and the milliseconds
-//   raft-kv-check write SERVERS FILE         writes until SIGTERM; prints the longest pause; FILE: what was acknowledged
-//   raft-kv-check verify SERVERS FILE        asks EVERY server for every acknowledged number
+//   raft-kv-check leader SERVERS [SECONDS]   waits for a leader that takes writes; prints its address and the
+//   milliseconds raft-kv-check write SERVERS FILE         writes until SIGTERM; prints the longest pause; FILE: what
+//   was acknowledged raft-kv-check verify SERVERS FILE        asks EVERY server for every acknowledged number
 //
-// SERVERS is HOST:PORT,HOST:PORT,... of the clients' ports. Ends with 0 if all is well, 1 if not, 2 for a bad command line.
+// SERVERS is HOST:PORT,HOST:PORT,... of the clients' ports. Ends with 0 if all is well, 1 if not, 2 for a bad command
+// line.
 
 #include <algorithm>
 #include <atomic>

@@ -47,7 +47,8 @@ inline std::string request(const std::vector<std::string>& words) {
 class connection {
  public:
   connection() = default;
-  connection(connection&& other) noexcept : fd_(std::exchange(other.fd_, -1)), in_(std::move(other.in_)), at_(other.at_) {}
+  connection(connection&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), in_(std::move(other.in_)), at_(other.at_) {}
   connection& operator=(connection&& other) noexcept {
     close();
     fd_ = std::exchange(other.fd_, -1);
@@ -182,7 +183,8 @@ class cluster_client {
  public:
   explicit cluster_client(std::vector<address> servers) : servers_(std::move(servers)) {}
 
-  /// Sends a command once to the server that it takes for the leader. If that is not applied, it knows better afterwards.
+  /// Sends a command once to the server that it takes for the leader. If that is not applied, it knows better
+  /// afterwards.
   outcome once(const std::vector<std::string>& words, steady::time_point until) {
     if (!link_.is_open() && !link_.open(servers_[at_], until)) {
       next();
@@ -237,7 +239,8 @@ class cluster_client {
 };
 
 /// The value of a field of RAFT.STATUS; empty if the server does not answer.
-inline std::string status_field(const address& server, std::string_view field, milliseconds within = milliseconds(500)) {
+inline std::string status_field(const address& server, std::string_view field,
+                                milliseconds within = milliseconds(500)) {
   connection c;
   const auto until = steady::now() + within;
   if (!c.open(server, until)) return {};

@@ -20,9 +20,8 @@ constexpr void RAFT_NODE::count_own_entries(leader_role& lead) {
 /// committed by what follows them, never by being counted.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::advance_commit_index(leader_role& lead) {
-  const index_t held = of_quorum(lead, lead.counted, [](const peer& p) {
-    return p.state == progress_state::lost ? index_t{} : p.match;
-  });
+  const index_t held = of_quorum(lead, lead.counted,
+                                 [](const peer& p) { return p.state == progress_state::lost ? index_t{} : p.match; });
   if (held <= commit_index_ || log_.term_at(held) != term()) return;
   set_commit_index(held);
   lead.uncommitted.release_to(held);

@@ -52,8 +52,8 @@ constexpr void RAFT_NODE::start_pre_vote() {
   }
 }
 
-/// [Fig. 2, Candidates]: raise the term, vote for self, reset the timer, ask all. The own vote counts when it is durable,
-/// and the requests leave then, too.
+/// [Fig. 2, Candidates]: raise the term, vote for self, reset the timer, ask all. The own vote counts when it is
+/// durable, and the requests leave then, too.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::start_election() {
   hard_.current_term = term().next();
@@ -129,8 +129,7 @@ constexpr detail::verdict RAFT_NODE::on_pre_vote_reply(const envelope& m, const 
 RAFT_NODE_TEMPLATE
 constexpr detail::verdict RAFT_NODE::on_request_vote(const envelope& m, const request_vote& request) {
   const bool free = hard_.voted_for == nobody && leader() == nobody;
-  const bool granted =
-      (free || hard_.voted_for == m.from) && up_to_date(request.last_log_index, request.last_log_term);
+  const bool granted = (free || hard_.voted_for == m.from) && up_to_date(request.last_log_index, request.last_log_term);
   if (granted) {
     if (hard_.voted_for != m.from) {
       hard_.voted_for = m.from;
@@ -160,11 +159,12 @@ constexpr void RAFT_NODE::become_leader() {
   match_peers_to(lead);
   heartbeat_deadline_ = now_ + options_.heartbeat_interval;
   want_entries(entry_kind::no_op, nothing, entry_bytes(0));
-  if constexpr (wants_fates) proposals_.push_back({term(), lead.first_index.next(), lead.first_index, raft::never<time_point>()});
+  if constexpr (wants_fates)
+    proposals_.push_back({term(), lead.first_index.next(), lead.first_index, raft::never<time_point>()});
 }
 
-/// A vote belongs to a term: it is forgotten only when the term rises. The election timer goes on: only a leader or a vote
-/// that is given starts it again, or a candidate that cannot win would keep those that can from standing.
+/// A vote belongs to a term: it is forgotten only when the term rises. The election timer goes on: only a leader or a
+/// vote that is given starts it again, or a candidate that cannot win would keep those that can from standing.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::become_follower(term_t new_term, node_id leader) {
   if (std::holds_alternative<leader_role>(role_)) {

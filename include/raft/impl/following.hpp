@@ -1,6 +1,7 @@
 #pragma once
 
-// Log replication, the follower's side [floor 8] [paper §5.3; Fig. 2, AppendEntries receiver]. Included by node.hpp only.
+// Log replication, the follower's side [floor 8] [paper §5.3; Fig. 2, AppendEntries receiver]. Included by node.hpp
+// only.
 
 namespace raft {
 

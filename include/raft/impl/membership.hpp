@@ -4,8 +4,8 @@
 //
 // In force is the latest configuration in the log, committed or not; when the log loses it, the one before it, at last
 // the snapshot's. The Log knows where configurations lie. One change at a time: the next one is appended only when the
-// last is committed, and an entry of the leader's own term is, too (else two leaders of different terms could each count
-// with a configuration whose quorums do not meet).
+// last is committed, and an entry of the leader's own term is, too (else two leaders of different terms could each
+// count with a configuration whose quorums do not meet).
 
 namespace raft {
 
@@ -88,12 +88,10 @@ constexpr bool RAFT_NODE::leave_joint_by_itself(leader_role& lead) {
   return true;
 }
 
-/// [paper §6]: a leader that is no voter of the configuration leads until that is committed. Then it tells the others so,
-/// in one last round, and makes way.
+/// [paper §6]: a leader that is no voter of the configuration leads until that is committed. Then it tells the others
+/// so, in one last round, and makes way.
 RAFT_NODE_TEMPLATE
-constexpr bool RAFT_NODE::is_removed() const {
-  return !is_voter_ && configuration_index_ <= commit_index_;
-}
+constexpr bool RAFT_NODE::is_removed() const { return !is_voter_ && configuration_index_ <= commit_index_; }
 
 /// The latest configuration at or below `index`; an error if its entry is not at hand or not legal.
 RAFT_NODE_TEMPLATE

@@ -2,9 +2,9 @@
 
 // Clients' commands and what becomes of them [floor 8] [paper §8, thesis 6]. Included by node.hpp only.
 //
-// Everything that a leader appends in its term lies in one run of the log. So the fates that are still open are one range
-// for each leadership, and they are decided by what gets committed there: the proposal itself (applied) or anything else
-// (dropped, and all behind it too [paper §5.3, Log Matching]).
+// Everything that a leader appends in its term lies in one run of the log. So the fates that are still open are one
+// range for each leadership, and they are decided by what gets committed there: the proposal itself (applied) or
+// anything else (dropped, and all behind it too [paper §5.3, Log Matching]).
 
 namespace raft {
 

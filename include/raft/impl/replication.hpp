@@ -146,9 +146,7 @@ constexpr bool RAFT_NODE::in_step(const peer& p) const {
 }
 
 RAFT_NODE_TEMPLATE
-constexpr bool RAFT_NODE::compacted_for(const peer& p) const {
-  return p.next < log_.first_index();
-}
+constexpr bool RAFT_NODE::compacted_for(const peer& p) const { return p.next < log_.first_index(); }
 
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::replicate_to(leader_role& lead, peer& p) {
@@ -213,8 +211,8 @@ constexpr bool RAFT_NODE::send_append(leader_role& lead, peer& p) {
   return true;
 }
 
-/// An append without entries. To a peer that is in step it asks at nextIndex, so that its refusal shows what was lost on
-/// the way; where the log has nothing to compare it asks at zero, which every log matches.
+/// An append without entries. To a peer that is in step it asks at nextIndex, so that its refusal shows what was lost
+/// on the way; where the log has nothing to compare it asks at zero, which every log matches.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::send_heartbeat(leader_role& lead, peer& p) {
   const bool comparable = p.state == progress_state::probe || p.state == progress_state::replicate;

@@ -8,8 +8,8 @@
 //                   message whose writes are durable. Nothing else ever leaves.
 //   3 StateMachine  what is committed and durable; then its hooks: role, fates, reads.
 //
-// A term is stored before the entries of that term, so no stored entry's term exceeds the stored term at any crash. If a
-// write fails, nothing is sent, then or later: the node cannot know what reached the disk.
+// A term is stored before the entries of that term, so no stored entry's term exceeds the stored term at any crash. If
+// a write fails, nothing is sent, then or later: the node cannot know what reached the disk.
 
 namespace raft {
 
@@ -209,9 +209,7 @@ constexpr void RAFT_NODE::send_what_is_durable() {
 
 /// Whether the message waited so long that its term has passed: nobody counts on it any more.
 RAFT_NODE_TEMPLATE
-constexpr bool RAFT_NODE::out_of_date(const waiting_message& waiting) const {
-  return waiting.what.term < term();
-}
+constexpr bool RAFT_NODE::out_of_date(const waiting_message& waiting) const { return waiting.what.term < term(); }
 
 /// Whether a later acknowledgement that leaves now says everything that the one at `i` says: one sync of many appends
 /// is answered once.

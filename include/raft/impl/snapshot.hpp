@@ -37,7 +37,8 @@ constexpr result<void> RAFT_NODE::check_take_snapshot() const {
     for (const peer& p : lead->peers) {
       // Only for one that answers: a follower that is gone does not keep the log growing.
       const duration since = now_ - p.heard_at;
-      if (p.state == progress_state::snapshot && since < options_.election_timeout_max + options_.election_timeout_max) {
+      if (p.state == progress_state::snapshot &&
+          since < options_.election_timeout_max + options_.election_timeout_max) {
         return {errc::not_ready, "a follower is being sent the present snapshot"};
       }
     }
@@ -122,8 +123,8 @@ RAFT_NODE_TEMPLATE
 constexpr detail::verdict RAFT_NODE::on_install_snapshot(const envelope& m, const install_snapshot& chunk) {
   follow(m.from);
   const index_t index = chunk.last_included_index;
-  const bool held = index <= commit_index_ ||
-                    (index <= log_.last_index() && log_.term_at(index) == chunk.last_included_term);
+  const bool held =
+      index <= commit_index_ || (index <= log_.last_index() && log_.term_at(index) == chunk.last_included_term);
   if (held) {
     // Everything that it covers is in the log already [Fig. 13, receiver 6]: nothing is thrown away.
     set_commit_index(index);
@@ -160,7 +161,8 @@ constexpr bool RAFT_NODE::write_chunk() {
   return true;
 }
 
-/// The last chunk is there: the snapshot replaces the log, and then, when it is durable, the state [Fig. 13, receiver 7, 8].
+/// The last chunk is there: the snapshot replaces the log, and then, when it is durable, the state [Fig. 13, receiver
+/// 7, 8].
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::install() {
   const auto mark = log_.finish_snapshot();

@@ -1,7 +1,7 @@
 #pragma once
 
-// How an input enters [floor 8]: start from the stored state, the envelope's checks, the term rule [paper §5.1], the table.
-// Included by node.hpp only.
+// How an input enters [floor 8]: start from the stored state, the envelope's checks, the term rule [paper §5.1], the
+// table. Included by node.hpp only.
 
 namespace raft {
 
@@ -26,7 +26,13 @@ constexpr result<RAFT_NODE> RAFT_NODE::create(node_id id, const options_type& op
                                               Observer observer) {
   if (id == nobody) return {errc::invalid_options, "a node's id is not 0"};
   if (auto valid = validate(options); !valid) return valid.error();
-  node n{id, options, seed, std::move(transport), std::move(log), std::move(clock), std::move(machine),
+  node n{id,
+         options,
+         seed,
+         std::move(transport),
+         std::move(log),
+         std::move(clock),
+         std::move(machine),
          std::move(observer)};
   if (auto started = n.start(); !started) return started.error();
   return result<node>{std::move(n)};
@@ -140,7 +146,8 @@ RAFT_NODE_TEMPLATE
 template <class Body>
 constexpr detail::verdict RAFT_NODE::check_envelope(const envelope& m) const {
   if (m.to != id_) return {errc::misaddressed, "the message is for another node"};
-  if (m.from == id_ || m.from == nobody) return {errc::misaddressed, "the message names this node, or nobody, as sender"};
+  if (m.from == id_ || m.from == nobody)
+    return {errc::misaddressed, "the message names this node, or nobody, as sender"};
   if (m.term.value == 0 || m.term.value > detail::number_limit) {
     // Before the first election servers are at term 0, and speak of nothing but pre-votes.
     constexpr bool about_votes = std::same_as<Body, request_pre_vote> || std::same_as<Body, request_pre_vote_reply>;
@@ -182,9 +189,9 @@ constexpr detail::verdict RAFT_NODE::take_in(const envelope& m, const Body& body
   return {};
 }
 
-/// [paper §5.1]: a higher term makes a follower of anyone; a message of a lower term is answered with the higher one, so
-/// that its sender is not left behind, and has no other effect. True if the handler is to see the message.
-/// Pre-votes are the exception, since they speak of a term that nobody is in yet [thesis 9.6].
+/// [paper §5.1]: a higher term makes a follower of anyone; a message of a lower term is answered with the higher one,
+/// so that its sender is not left behind, and has no other effect. True if the handler is to see the message. Pre-votes
+/// are the exception, since they speak of a term that nobody is in yet [thesis 9.6].
 RAFT_NODE_TEMPLATE
 template <class Body>
 constexpr bool RAFT_NODE::term_rule(const envelope& m, const Body& body) {
@@ -208,8 +215,8 @@ constexpr bool RAFT_NODE::term_rule(const envelope& m, const Body& body) {
   return false;
 }
 
-/// The answer is of the present term, and the request's round is not: round 0, or its sender, were it to lead the present
-/// term by then, could take the answer for a confirmation of that leadership.
+/// The answer is of the present term, and the request's round is not: round 0, or its sender, were it to lead the
+/// present term by then, could take the answer for a confirmation of that leadership.
 RAFT_NODE_TEMPLATE
 template <class Body>
 constexpr void RAFT_NODE::answer_lower_term(const envelope& m, const Body& body) {
@@ -219,8 +226,7 @@ constexpr void RAFT_NODE::answer_lower_term(const envelope& m, const Body& body)
     queue(m.from, append_entries_reply{false, body.prev_log_index, {}, {}, log_.last_index(), 0},
           speaks_for::term_and_vote);
   } else if constexpr (std::same_as<Body, install_snapshot>) {
-    queue(m.from, install_snapshot_reply{body.last_included_index, body.id, 0, false, 0},
-          speaks_for::term_and_vote);
+    queue(m.from, install_snapshot_reply{body.last_included_index, body.id, 0, false, 0}, speaks_for::term_and_vote);
   } else {
     tell(events::message_ignored{m.from, ignored_reason::stale_term});
   }
@@ -293,8 +299,8 @@ constexpr typename RAFT_NODE::status_type RAFT_NODE::status() const {
     for (const peer& p : lead->peers) {
       const bool full = p.inflight.count() >= options_.max_inflight_messages ||
                         p.inflight.bytes() >= options_.max_inflight_bytes || p.state == progress_state::lost;
-      s.peers.push_back({p.id, p.match, p.next, p.state, p.inflight.count(), p.inflight.bytes(), p.waiting || full,
-                         p.heard_at});
+      s.peers.push_back(
+          {p.id, p.match, p.next, p.state, p.inflight.count(), p.inflight.bytes(), p.waiting || full, p.heard_at});
     }
   }
   return s;
