@@ -99,7 +99,8 @@ rule joint_quorum_of_one_half quorum.hpp \
   'return incoming;'
 rule old_mark_covers_a_new_entry durability.hpp '    index_ = std::min(index_, kept);
 ' ''
-rule completions_out_of_order_jump_ahead durability.hpp 'if (early_[i].first.value > durable_.value + 1) {' 'if (false) {'
+rule completions_out_of_order_jump_ahead durability.hpp \
+  'if (early_[i].first.value > durable_.value + 1) {' 'if (false) {'
 rule applied_forgotten_at_restart impl/step.hpp 'handed_over_ = last_applied_;
   commit_index_' 'handed_over_ = std::max(last_applied_, std::min(hard_.commit_hint, log_.last_index()));
   commit_index_'
@@ -114,7 +115,8 @@ rule bytes_in_flight_leak progress.hpp 'state = progress_state::probe;
     prompt = true;'
 rule unknown_called_dropped impl/proposal.hpp 'resolve(open.first, open.last, open.term, fate::unknown);' \
   'resolve(open.first, open.last, open.term, fate::dropped);'
-rule reads_forgotten_with_leadership impl/proposal.hpp 'dropped_reads_.push_back(read.context);' 'static_cast<void>(read);'
+rule reads_forgotten_with_leadership impl/proposal.hpp \
+  'dropped_reads_.push_back(read.context);' 'static_cast<void>(read);'
 rule goes_on_after_a_failed_write impl/settle.hpp '  failed_ = true;
 ' ''
 rule stickiness_forgotten impl/election.hpp 'if (!options_.check_quorum) return false;' 'return false;'

@@ -19,6 +19,7 @@ inline std::vector<std::unique_ptr<server>> cluster::make_servers() {
     s.chance = chance_.fork(100 + slot);
     made.push_back(make_server(s));
     made.back()->disk.set_cold(plan_.cold_permille);
+    if (plan_.disks_lie) made.back()->disk.lie();
   }
   return made;
 }

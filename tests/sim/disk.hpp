@@ -103,6 +103,9 @@ class disk {
   [[nodiscard]] bool stuck() const noexcept { return stuck_; }
   /// Refuses the beginning of the next snapshot, and nothing else.
   void refuse_snapshot() noexcept { no_room_ = true; }
+  /// From now on the disk lies: what it completes is not kept. No server can stand that, but checkers have to notice
+  /// it.
+  void lie() noexcept { lies_ = true; }
   /// How many reads of a thousand answer that the entries are not at hand.
   void set_cold(std::uint32_t permille) noexcept { cold_permille_ = permille; }
 
@@ -116,6 +119,7 @@ class disk {
 
   /// Completes the writes with marks in [first, last]. False if an older one has not completed.
   bool complete(mark_t first, mark_t last) {
+    if (lies_) return true;
     const std::size_t head_before = head_;
     for (std::size_t i = head_; i < queue_.size(); ++i) {
       if (queue_[i].mark >= first && queue_[i].mark <= last) queue_[i].done = true;
@@ -351,6 +355,7 @@ class disk {
   bool power_ = false;
   bool stuck_ = false;
   bool no_room_ = false;
+  bool lies_ = false;
 };
 
 /// The Log of a simulated server: a handle to its disk, which must outlive it. `Deferred` says whether writes are

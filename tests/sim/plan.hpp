@@ -79,6 +79,7 @@ struct plan {
   bool each_write_alone = false;  ///< Writes complete one by one, in any order; else all that are there by one sync.
   std::uint64_t lose_all_permille = 0;  ///< Crashes that keep nothing that was not reported.
   std::uint32_t cold_permille = 0;
+  bool disks_lie = false;  ///< Never drawn: nothing is promised then. For tests of the checks.
 
   // Clients.
   instant work_interval = 0;  ///< The mean time between two things that clients ask.
