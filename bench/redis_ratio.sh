@@ -3,10 +3,12 @@
 #
 #   bash bench/redis_ratio.sh [ROUNDS]      5 rounds; about 25 s each
 #
-# Loads: SET and GET with -c 50, -c 50 -P 16, -c 200 -P 32, each at least about 1 s. In every round each load goes to both,
+# Loads: SET and GET with -c 50, -c 50 -P 16, -c 200 -P 32, each at least about 1 s. In every round each load goes to
+# both,
 # in an order that is drawn anew, and not before the machine is idle. Prints the medians, the ratio of the medians, and
 # the lowest and highest ratio of a round. RAFT_KV=FILE takes that raft-kv instead of building it; RAFT_KV_OPTIONS are
-# options for it, WAIT=SECONDS (20) how long to wait for an idle machine. Figures of different runs say nothing about each other: the machine drifts more than they differ.
+# options for it, WAIT=SECONDS (20) how long to wait for an idle machine. Figures of different runs say nothing about
+# each other: the machine drifts more than they differ.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -44,7 +46,9 @@ disown
 leader_port() { # of the one that says that it leads
   local id
   for id in 1 2 3; do
-    if redis-cli -p 1770$id raft.status 2>/dev/null | grep -A1 -x role | grep -qx leader; then echo 1770$id && return; fi
+    if redis-cli -p 1770$id raft.status 2>/dev/null | grep -A1 -x role | grep -qx leader; then
+      echo 1770$id && return
+    fi
   done
   return 1
 }
@@ -102,7 +106,8 @@ for round in $(seq "$rounds"); do
   done
 done
 
-echo "requests a second, medians of $rounds rounds; $busy of $((12 * rounds)) loads started on a machine that was not idle"
+echo "requests a second, medians of $rounds rounds;" \
+  "$busy of $((12 * rounds)) loads started on a machine that was not idle"
 gawk -F'|' '
   function median(list, n) { asort(list); return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2 }
   { rate[$2, $3, $1] = $4; if (!($2 in seen)) { seen[$2] = 1; order[++count] = $2 }; if ($1 > rounds) rounds = $1 }

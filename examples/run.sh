@@ -52,7 +52,8 @@ say() { printf '\n== %s\n' "$*"; }
 if [ -z "${RAFT_KV_BIN:-}" ]; then
   bash tests/support/install.sh g++ cmake make libasio-dev redis-tools procps
   say "building raft-kv"
-  { cmake --preset release && cmake --build --preset release --target raft-kv raft-kv-check; } >"$data/build.log" 2>&1 ||
+  { cmake --preset release &&
+    cmake --build --preset release --target raft-kv raft-kv-check; } >"$data/build.log" 2>&1 ||
     { tail -n 30 "$data/build.log" && die "the build failed"; }
   RAFT_KV_BIN=build/release/examples/kv
 else
@@ -135,7 +136,8 @@ say "writing and reading with redis-cli, through a server that does not lead"
 follower=$((leader % 3 + 1))
 expect "SET" OK "$(cli -c -p $((base + follower)) set greeting hello)"
 expect "GET" hello "$(cli -c -p $((base + follower)) get greeting)"
-expect "without -c" "MOVED 0 127.0.0.1:$((base + leader))" "$(cli -p $((base + follower)) get greeting 2>&1 | head -n 1)"
+expect "without -c" "MOVED 0 127.0.0.1:$((base + leader))" \
+  "$(cli -p $((base + follower)) get greeting 2>&1 | head -n 1)"
 session=$(cli -c -p $((base + follower)) session.open)
 expect "SESSION.DO INCR" 1 "$(cli -c -p $((base + follower)) session.do "$session" 1 incr counter)"
 expect "the same again" 1 "$(cli -c -p $((base + follower)) session.do "$session" 1 incr counter)"
@@ -186,7 +188,8 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 [ $behind = no ] || die "server $killed does not catch up"
-echo "server $killed has caught up to index $(field "$killed" applied_index), the leader is at $(field "$leader" commit_index)"
+echo "server $killed has caught up to index $(field "$killed" applied_index)," \
+  "the leader is at $(field "$leader" commit_index)"
 sleep 1
 kill -TERM "$writer"
 wait "$writer" || die "the numbered writes failed"
@@ -195,7 +198,8 @@ read -r written pause <"$data/writer.out"
 alive
 
 say "looking for every acknowledged write on every server"
-echo "$written writes were acknowledged, one after another by each of 4 clients; the longest pause between two was $pause ms"
+echo "$written writes were acknowledged, one after another by each of 4 clients;" \
+  "the longest pause between two was $pause ms"
 "$check" verify "$clients" "$data/acknowledged" || die "acknowledged writes are missing"
 expect "the counter" 1 "$(cli -c -p $((base + leader)) get counter)"
 

@@ -19,7 +19,8 @@ def main():
     commands = [[path, "--window", str(w), "--payload", str(p), "--mode", m, "--entries", str(n), "--runs", "3", *more]
                 for w, p, m in cases for _, path, n, more in engines]
     results = iter(probes.interleaved(commands, processes))
-    print(f"ns an entry, best and median of {processes} processes; messages an entry; ratio: theirs / ours, of the medians")
+    print(f"ns an entry, best and median of {processes} processes; messages an entry;")
+    print("ratio: theirs / ours, of the medians")
     print(f"{'':34}" + "".join(f"{name:>24}" for name, *_ in engines) + f"{'etcd / ours':>14}{'libraft / ours':>16}")
     for window, payload, mode in cases:
         values = [next(results) for _ in engines]

@@ -13,6 +13,9 @@ need go golang-go
 need /usr/share/gocode/src/go.etcd.io/etcd/raft golang-etcd-server-dev
 need /usr/include/raft.h libraft-dev
 build commit_probe
-(cd etcd && GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= GOCACHE="$build/go-cache" go build -o "$build/etcd_probe" .)
+(
+  cd etcd
+  GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= GOCACHE="$build/go-cache" go build -o "$build/etcd_probe" .
+)
 g++ -std=c++20 -O2 -DNDEBUG libraft/main.cpp -o "$build/libraft_probe" -lraft
 PYTHONDONTWRITEBYTECODE=1 exec python3 compare.py "$build" "${1:-5}"

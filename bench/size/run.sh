@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Bytes of a node with empty policies, seconds to compile, and bytes of .text of one instantiation, for each compiler that
+# Bytes of a node with empty policies, seconds to compile, and bytes of .text of one instantiation, for each compiler
+# that
 # is installed (g++-12 clang++-14 clang++-19, or those named).
 #
 #   bench/size/run.sh [compiler ...]
@@ -29,7 +30,8 @@ text() {
   size -A "$work/sized.o" | awk '$1 ~ /^\.text/ { sum += $2 } END { printf "%d", sum }'
 }
 
-printf '%-12s%14s%16s%16s%12s%12s%12s\n' compiler 'sizeof(node)' 'headers, s' 'one node -O2, s' '.text -Os' '.text -O2' '.text -O3'
+printf '%-12s%14s%16s%16s%12s%12s%12s\n' \
+  compiler 'sizeof(node)' 'headers, s' 'one node -O2, s' '.text -Os' '.text -O2' '.text -O3'
 [[ $# != 0 ]] || set -- g++-12 clang++-14 clang++-19
 for compiler; do
   command -v "$compiler" >/dev/null || continue

@@ -12,7 +12,8 @@ need() {
   [[ $(id -u) == 0 ]] || as_root=(sudo)
   echo "installing $*" >&2
   "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
-    { "${as_root[@]}" apt-get update -qq && "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+    { "${as_root[@]}" apt-get update -qq &&
+        "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
 }
 
 # build TARGET ...: a release of these, in $build.

@@ -49,6 +49,7 @@
 #include <variant>
 
 #include <raft/bytes.hpp>
+#include <raft/codec_layout.hpp>
 #include <raft/crc32c.hpp>
 #include <raft/entry.hpp>
 #include <raft/message.hpp>
@@ -77,9 +78,6 @@ enum class checksums : std::uint8_t {
 /// The version of the byte form that this header writes, and the only one that it reads.
 inline constexpr std::uint8_t frame_version = 1;
 
-/// Bytes of the header, in every version: with so many bytes at hand a frame can be judged.
-inline constexpr std::size_t frame_header_bytes = 48;
-
 /// The largest frame that `decode` takes unless told otherwise. Must exceed a frame with one entry of
 /// `options.max_entry_bytes`, one with `max_bytes_per_append`, and one with `snapshot_chunk_bytes`.
 inline constexpr std::size_t default_frame_limit = std::size_t{64} << 20;
@@ -99,87 +97,6 @@ struct decoded {
 };
 
 namespace detail {
-
-/// The fields of each kind, in the order of the wire. A new kind of message needs a row here, and at the end of the
-/// table above; without one, this does not compile.
-template <class Body>
-struct frame_layout;
-
-template <>
-struct frame_layout<request_pre_vote> {
-  static constexpr std::tuple fields{&request_pre_vote::last_log_index, &request_pre_vote::last_log_term};
-};
-template <>
-struct frame_layout<request_pre_vote_reply> {
-  static constexpr std::tuple fields{&request_pre_vote_reply::asked, &request_pre_vote_reply::granted};
-};
-template <>
-struct frame_layout<request_vote> {
-  static constexpr std::tuple fields{&request_vote::last_log_index, &request_vote::last_log_term};
-};
-template <>
-struct frame_layout<request_vote_reply> {
-  static constexpr std::tuple fields{&request_vote_reply::granted};
-};
-template <>
-struct frame_layout<append_entries> {
-  static constexpr std::tuple fields{&append_entries::prev_log_index, &append_entries::prev_log_term,
-                                     &append_entries::leader_commit, &append_entries::round};
-};
-template <>
-struct frame_layout<append_entries_reply> {
-  static constexpr std::tuple fields{&append_entries_reply::success,        &append_entries_reply::index,
-                                     &append_entries_reply::hint_index,     &append_entries_reply::hint_term,
-                                     &append_entries_reply::last_log_index, &append_entries_reply::round};
-};
-template <>
-struct frame_layout<install_snapshot> {
-  static constexpr std::tuple fields{&install_snapshot::last_included_index,
-                                     &install_snapshot::last_included_term,
-                                     &install_snapshot::id,
-                                     &install_snapshot::size,
-                                     &install_snapshot::offset,
-                                     &install_snapshot::round};
-};
-template <>
-struct frame_layout<install_snapshot_reply> {
-  static constexpr std::tuple fields{&install_snapshot_reply::last_included_index, &install_snapshot_reply::id,
-                                     &install_snapshot_reply::offset, &install_snapshot_reply::installed,
-                                     &install_snapshot_reply::round};
-};
-
-/// Whether frames of this kind go on behind the head; their last field then tells two sizes.
-template <class Body>
-inline constexpr bool has_tail = std::is_same_v<Body, append_entries> || std::is_same_v<Body, install_snapshot>;
-
-template <class Body>
-inline constexpr std::size_t head_bytes = frame_header_bytes +
-                                          8 * (std::tuple_size_v<decltype(frame_layout<Body>::fields)> +
-                                               (has_tail<Body> ? 1 : 0));
-
-template <std::size_t Kind>
-using body_kind = std::variant_alternative_t<Kind, message_body>;
-
-inline constexpr std::size_t body_kinds = std::variant_size_v<message_body>;
-
-inline constexpr std::size_t largest_head = []<std::size_t... Kind>(std::index_sequence<Kind...>) {
-  return std::max({head_bytes<body_kind<Kind>>...});
-}
-(std::make_index_sequence<body_kinds>{});
-
-/// Which kind a body is.
-template <class Body, std::size_t Kind = 0>
-constexpr std::uint8_t kind_of() noexcept {
-  if constexpr (std::is_same_v<Body, body_kind<Kind>>) {
-    return std::uint8_t{Kind};
-  } else {
-    return kind_of<Body, Kind + 1>();
-  }
-}
-
-constexpr std::size_t padding_after(std::size_t bytes) noexcept { return -bytes & 7; }
-
-inline constexpr std::array<std::byte, 8> frame_padding{};
 
 /// What follows the head: nothing, one view, or three (the last one of padding); and the field that tells the sizes.
 template <std::size_t Views>

@@ -20,12 +20,22 @@ inline std::span<const std::byte> as_payload(std::string_view text) noexcept {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
 
-inline void put_number(std::string& out, std::uint64_t n) {
+/// The most bytes that a number takes.
+inline constexpr std::size_t number_bytes = 10;
+
+/// Writes a number at `to`; answers where it ends.
+inline char* put_number(char* to, std::uint64_t n) noexcept {
   while (n >= 0x80) {
-    out.push_back(static_cast<char>((n & 0x7f) | 0x80));
+    *to++ = static_cast<char>((n & 0x7f) | 0x80);
     n >>= 7;
   }
-  out.push_back(static_cast<char>(n));
+  *to++ = static_cast<char>(n);
+  return to;
+}
+
+inline void put_number(std::string& out, std::uint64_t n) {
+  char bytes[number_bytes];
+  out.append(bytes, static_cast<std::size_t>(put_number(bytes, n) - bytes));
 }
 
 inline void put_string(std::string& out, std::string_view text) {

@@ -8,6 +8,7 @@
 // Whatever can be refused without looking at the data is refused by `parse`, so it never takes a place in the log.
 // The numbers of `verb` and the byte form are part of the data on disk: they may be added to, never changed.
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -240,17 +241,36 @@ inline bool parse(std::span<const std::string_view> words, command& out, std::st
   }
 }
 
-/// Appends the form in which a command that is not local stands in the log.
-inline void encode(std::string& out, const command& c) {
+/// At least as many bytes as the form of a command takes in the log.
+inline std::size_t encoded_bound(const command& c) noexcept {
+  std::size_t bytes = 3 + 3 * number_bytes;
+  for (const std::string_view word : c.words) bytes += number_bytes + word.size();
+  return bytes;
+}
+
+/// Writes the form in which a command that is not local stands in the log; answers where it ends. Precondition: there is
+/// room for encoded_bound(c) bytes.
+inline char* encode(char* to, const command& c) noexcept {
   if (c.in_session) {
-    out.push_back(static_cast<char>(verb::session_do));
-    put_number(out, c.session);
-    put_number(out, c.serial);
+    *to++ = static_cast<char>(verb::session_do);
+    to = put_number(to, c.session);
+    to = put_number(to, c.serial);
   }
-  out.push_back(static_cast<char>(c.verb));
-  out.push_back(static_cast<char>(c.flags));
-  put_number(out, c.words.size());
-  for (const std::string_view word : c.words) put_string(out, word);
+  *to++ = static_cast<char>(c.verb);
+  *to++ = static_cast<char>(c.flags);
+  to = put_number(to, c.words.size());
+  for (const std::string_view word : c.words) {
+    to = put_number(to, word.size());
+    to = std::copy(word.begin(), word.end(), to);
+  }
+  return to;
+}
+
+/// The same, behind what `out` holds.
+inline void encode(std::string& out, const command& c) {
+  const std::size_t before = out.size();
+  out.resize(before + encoded_bound(c));
+  out.resize(static_cast<std::size_t>(encode(out.data() + before, c) - out.data()));
 }
 
 /// Reads what `encode` wrote. `words` is the memory for the list of words, its contents views into `bytes`. Refuses

@@ -26,6 +26,7 @@
 #include <raft/role.hpp>
 #include <raft/types.hpp>
 
+#include "arena.hpp"
 #include "bytes.hpp"
 #include "client.hpp"
 #include "command.hpp"
@@ -101,7 +102,8 @@ class desk {
   /// Takes in a command for the log, or says who to ask.
   void write(client& c, const command& what) {
     if (!leading_) return say_elsewhere(c);
-    encode(batch_, what);
+    char* const room = batch_.room(encoded_bound(what));
+    batch_.used(static_cast<std::size_t>(encode(room, what) - room));
     batch_ends_.push_back(batch_.size());
     batch_waiters_.push_back({raft::index_t{}, raft::term_t{}, c.number, c.replies.expect_write(turn_), turn_});
   }
@@ -130,7 +132,7 @@ class desk {
     batch_payloads_.clear();
     std::size_t begin = 0;
     for (const std::size_t end : batch_ends_) {
-      batch_payloads_.push_back(as_payload(std::string_view{batch_}.substr(begin, end - begin)));
+      batch_payloads_.push_back(as_payload(batch_.view().substr(begin, end - begin)));
       begin = end;
     }
     return batch_payloads_;
@@ -325,7 +327,7 @@ class desk {
   bool reads_taken_ = false;
   fifo<reading> readers_{};  ///< Whose reads wait for a turn above confirmed_.
 
-  std::string batch_{};  ///< The commands of this turn, one behind the other,
+  arena batch_{};  ///< The commands of this turn, one behind the other,
   std::vector<std::size_t> batch_ends_{};
   std::vector<waiter> batch_waiters_{};
   std::vector<raft::payload> batch_payloads_{};

@@ -92,6 +92,37 @@ class parser {
     return outcome::broken;
   }
 
+  /// A positive number of few digits and CR LF at `from`: the common case. Answers where they end; null if it is anything
+  /// else, a number that is not all there among it.
+  static const char* read_short_number(const char* from, const char* end, std::size_t& number) noexcept {
+    constexpr std::ptrdiff_t digits = 9;
+    const char* at = from;
+    std::size_t n = 0;
+    for (; at != end && at - from < digits; ++at) {
+      const auto digit = static_cast<unsigned char>(*at - '0');
+      if (digit > 9) break;
+      n = 10 * n + digit;
+    }
+    if (at == from || end - at < 2 || at[0] != '\r' || at[1] != '\n') return nullptr;
+    number = n;
+    return at + 2;
+  }
+
+  /// A whole argument that is in order: the common case. False: read_argument finds out what it is.
+  bool read_whole_argument(std::string_view bytes) {
+    const char* const end = bytes.data() + bytes.size();
+    const char* at = bytes.data() + at_;
+    std::size_t size = 0;
+    if (inside_ || at == end || *at != '$') return false;
+    at = read_short_number(at + 1, end, size);
+    if (at == nullptr || size > most_.argument_bytes || static_cast<std::size_t>(end - at) < size + 2) return false;
+    const auto offset = static_cast<std::size_t>(at - bytes.data());
+    if (at[size] != '\r' || at[size + 1] != '\n' || offset + size + 2 > most_.request_bytes) return false;
+    places_.push_back({offset, size});
+    at_ = offset + size + 2;
+    return true;
+  }
+
   /// A number up to CR LF, from at_ on; moves at_ behind it.
   line read_number(std::string_view bytes, std::int64_t& number) {
     const std::size_t end = std::min(bytes.size(), at_ + longest_number + 2);
@@ -118,6 +149,7 @@ class parser {
       counted_ = true;
     }
     while (places_.size() < wanted_) {
+      if (read_whole_argument(bytes)) continue;
       const outcome got = read_argument(bytes);
       if (got != outcome::request) return got;
     }
