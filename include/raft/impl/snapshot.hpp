@@ -175,7 +175,6 @@ constexpr bool RAFT_NODE::install() {
   restore_pending_ = true;
   restore_mark_ = *mark;
   set_commit_index(snapshot.index);
-  resolve_covered(snapshot);
   refresh_configuration();
   tell(events::snapshot_installed{snapshot.index, snapshot.term});
   return !failed_;
@@ -197,6 +196,7 @@ constexpr void RAFT_NODE::restore_machine() {
   handed_over_ = snapshot.index;
   if constexpr (applies_elsewhere) handed_.clear();
   if constexpr (requires { machine_.on_restore(snapshot); }) machine_.on_restore(snapshot);
+  resolve_covered(snapshot);
 }
 
 }  // namespace raft
