@@ -258,6 +258,7 @@ class node {
   [[nodiscard]] constexpr bool up_to_date(index_t last_log_index, term_t last_log_term) const;
   [[nodiscard]] constexpr bool hears_leader_other_than(node_id asker) const;
   [[nodiscard]] constexpr vote_result outcome(const roles::tally& votes) const;
+  constexpr vote_result take_vote(roles::tally& votes, node_id voter, bool granted);
 
   // -------------------------------------------------------------------- §5.3, the leader's side [impl/replication.hpp]
 

@@ -162,6 +162,8 @@ TEST_CASE("on_vote_reply: learners and strangers have no vote [B08]") {
   CHECK(a->step(grant(5_n, 1_n, 1_t)));
   CHECK(a->step(grant(9_n, 1_n, 1_t)));
   CHECK(a->role() == role_kind::candidate);
+  CHECK(a->told<events::message_ignored>().size() == 3);
+  CHECK(a->told<events::message_ignored>().back().why == ignored_reason::not_a_member);
   CHECK(a->step(grant(2_n, 1_n, 1_t)));
   CHECK(a->leads());
 }

@@ -86,6 +86,17 @@ constexpr vote_result RAFT_NODE::outcome(const roles::tally& votes) const {
   return count_votes(configuration_, votes.granted, votes.refused);
 }
 
+/// What the vote has come to with this answer. Who has no vote is not even noted: strangers could fill the memory.
+RAFT_NODE_TEMPLATE
+constexpr vote_result RAFT_NODE::take_vote(roles::tally& votes, node_id voter, bool granted) {
+  if (configuration_.is_voter(voter)) {
+    votes.take(voter, granted);
+  } else {
+    tell(events::message_ignored{voter, ignored_reason::not_a_member});
+  }
+  return outcome(votes);
+}
+
 /// [Fig. 2, RequestVote receiver 2; paper §5.4.1]: the candidate's log is at least as up to date as this one.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::up_to_date(index_t last_log_index, term_t last_log_term) const {
@@ -120,8 +131,7 @@ constexpr detail::verdict RAFT_NODE::on_pre_vote_reply(const envelope& m, const 
     tell(events::message_ignored{m.from, ignored_reason::stale_answer});
     return {};
   }
-  self.votes.take(m.from, reply.granted);
-  if (outcome(self.votes) == vote_result::won) start_election();
+  if (take_vote(self.votes, m.from, reply.granted) == vote_result::won) start_election();
   return {};
 }
 
@@ -145,8 +155,7 @@ constexpr detail::verdict RAFT_NODE::on_request_vote(const envelope& m, const re
 RAFT_NODE_TEMPLATE
 constexpr detail::verdict RAFT_NODE::on_vote_reply(const envelope& m, const request_vote_reply& reply) {
   auto& self = std::get<candidate>(role_);
-  self.votes.take(m.from, reply.granted);
-  if (outcome(self.votes) == vote_result::won) become_leader();
+  if (take_vote(self.votes, m.from, reply.granted) == vote_result::won) become_leader();
   return {};
 }
 
