@@ -284,6 +284,7 @@ TEST_CASE("resolve_covered: a snapshot tells the fates of what it covers by its 
     CHECK(a->step(append(3_n, 1_n, 2_t, {1_i, 1_t}, 0_i, {no_op(2)})));
     install(*a, {4_i, 1_t});
     CHECK(a->machine().fates == fates{{2_i, 4_i, 1_t, fate::applied}});
+    CHECK(a->machine().states_at_fates == std::vector<std::string>{"image"});  // the result can be looked up
   }
   SUBCASE("of an earlier term: none of them can follow it") {
     auto a = start(1_n, {.term = 4, .members = voters(3), .log = {{1, "a"}}});

@@ -43,6 +43,7 @@ struct recorder {
   std::string state{};
   std::vector<command> commands{};
   std::vector<fated> fates{};
+  std::vector<std::string> states_at_fates{};  ///< What could be seen when each was told.
   std::vector<answered> reads{};
   std::vector<role> roles{};
   std::vector<raft::configuration> configurations{};
@@ -79,6 +80,7 @@ struct recorder {
   void on_role(raft::role_kind what, raft::term_t term, raft::node_id leader) { roles.push_back({what, term, leader}); }
   void on_fate(raft::index_t first, raft::index_t last, raft::term_t term, raft::fate what) {
     fates.push_back({first, last, term, what});
+    states_at_fates.push_back(state);
   }
   void on_read(std::uint64_t context, raft::read_fate what, raft::index_t index) {
     reads.push_back({context, what, index, state});
