@@ -385,6 +385,59 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
   CHECK(with_last_batch([](std::vector<std::byte>& out) { wal::put_item(out, wal::item::hard_state, 4096); }));
 }
 
+TEST_CASE("damage: a segment's header whole in itself that makes no sense is refused") {
+  const image whole{25, 40, 900};
+  const auto segments = names_of(whole.d, "log-");
+  REQUIRE(segments.size() >= 2);
+  const auto refuses = [&](const std::string& name, std::size_t offset, std::uint64_t value) {
+    disk d = whole.d;
+    auto& bytes = d.content(name);
+    raft::detail::store_le(bytes.data() + offset, value);
+    const auto end = 56 + raft::detail::load_le<std::uint32_t>(bytes.data() + 44);
+    if (end <= bytes.size())
+      raft::detail::store_le(bytes.data() + 8, raft::detail::crc32c(bytes.data() + 12, end - 12));
+    d.settle_content();
+    return refused_or(d, whole.shown);
+  };
+  const disk& d = whole.d;
+  const auto& last = d.files.at(d.names.at(segments.back())).seen;
+  CHECK(!refuses(segments.back(), 24, raft::detail::load_le<std::uint64_t>(last.data() + 24)));  // as it was
+  CHECK(refuses(segments.front(), 16, 4711));                                                    // identity
+  CHECK(refuses(segments.back(), 16, 4711));
+  CHECK(refuses(segments.front(), 24, 77));  // sequence
+  CHECK(refuses(segments.front(), 32, 0));   // first batch
+  CHECK(refuses(segments.back(), 32, 1));
+  CHECK(refuses(segments.back(), 40, std::uint64_t{100} << 32));  // length of the state
+  CHECK(refuses(segments.back(), 40, std::uint64_t{60000} << 32));
+  CHECK(refuses(segments.back(), 40, std::uint64_t{0xFFFFFF00} << 32));
+  const auto with_epoch = [](const std::vector<std::byte>& bytes, std::uint64_t epoch) {
+    return (raft::detail::load_le<std::uint64_t>(bytes.data() + 40) >> 32 << 32) | epoch;
+  };
+  CHECK(refuses(segments.back(), 40, with_epoch(last, 77)));
+  CHECK(refuses(segments.front(), 80, 1000));            // base
+  CHECK(refuses(segments.front(), 112, 1000));           // the snapshot's index
+  CHECK(refuses(segments.back(), 96, 1000));             // the last index
+  CHECK(refuses(segments.back(), 144, 7));               // length of the configuration
+  CHECK(refuses(segments.back(), 152, 0xFFFFFFFFFFFF));  // the configuration
+}
+
+TEST_CASE("damage: names that are not ours are left alone") {
+  image whole{3};
+  const std::vector<std::string> others{"notes",
+                                        "log-",
+                                        "log-000000000000000A",
+                                        "log-00000000000000001",
+                                        "snapshot-zz",
+                                        "spare-00000000000000g0",
+                                        "partial-0000000000000 01"};
+  for (const auto& name : others) {
+    whole.d.names[name] = whole.d.durable_names[name] = whole.d.next_file;
+    whole.d.files[whole.d.next_file++] = {};
+  }
+  CHECK(reopened(whole.d, small_options()) == whole.shown);
+  for (const auto& name : others) CHECK(whole.d.names.count(name) == 1);
+}
+
 TEST_CASE("damage: a snapshot that goes bad while it is open is refused where it is read, and the log works on") {
   disk d;
   auto log = test::disk_log::open("dir", test::three_voters(), small_options(), nullptr, test::disk_files{&d});
@@ -494,7 +547,17 @@ TEST_CASE(
 }
 
 TEST_CASE("failures: at every call of an opening: refused with the reason, and fine the next time") {
-  const image whole{4, 40, 900};
+  image whole{4, 40, 900};
+  {  // An unfinished snapshot, a segment too many, and a last batch that nothing says was synced.
+    auto log = test::disk_log::open("dir", test::three_voters(), small_options(), nullptr, test::disk_files{&whole.d});
+    REQUIRE(log.has_value());
+    REQUIRE(log->begin_snapshot({raft::index_t{99999}, raft::term_t{2000}, test::three_voters(), 0, 0}));
+    REQUIRE(log->write_snapshot(test::bytes_of(std::string(200000, 'x'))));
+    REQUIRE(log->truncate_from(raft::index_t{88888}).has_value());
+    whole.d.dead_from = whole.d.calls + 2;
+    REQUIRE(!log->sync());
+  }
+  whole.d.revive();
   disk clean = whole.d;
   REQUIRE(test::disk_log::open("dir", test::three_voters(), small_options(), nullptr, test::disk_files{&clean}));
   for (std::uint64_t call = 1; call <= clean.calls; ++call) {
@@ -508,6 +571,8 @@ TEST_CASE("failures: at every call of an opening: refused with the reason, and f
     CHECK(why.file.rfind("dir", 0) == 0);
     CHECK(d.handles.empty());
     d.revive();
+    CHECK(reopened(d, small_options()) == whole.shown);
+    d.crash({});
     CHECK(reopened(d, small_options()) == whole.shown);
   }
 }

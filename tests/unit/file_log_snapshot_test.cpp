@@ -269,3 +269,56 @@ TEST_CASE("read_snapshot: a block is good for its place only") {
   CHECK(log.read_snapshot(65536, 100).error().code == errc::corrupt);
   CHECK(log.read_snapshot(131072, 100).has_value());
 }
+
+TEST_CASE("write_snapshot: syncs a large image in portions, and a portion that fails fails the log") {
+  for (const bool fails : {false, true}) {
+    test::disk d;
+    auto log = open(d);
+    REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+    const std::string piece = pattern(std::size_t{1} << 20);
+    const std::uint64_t syncs = d.syncs;
+    for (int i = 0; i < 7; ++i) REQUIRE(log.write_snapshot(bytes_of(piece)));
+    CHECK(d.syncs == syncs);
+    d.fail_at = fails ? d.calls + 17 : 0;  // 16 blocks, then the sync
+    const auto eighth = log.write_snapshot(bytes_of(piece));
+    CHECK(d.syncs == syncs + 1);
+    CHECK(eighth.has_value() == !fails);
+    if (fails) CHECK(log.store({}).error().code == errc::io);
+  }
+}
+
+TEST_CASE("open: refuses a snapshot that is whole and not the one that the log speaks of") {
+  const auto disk_with = [](const std::string& image, std::uint64_t term, const raft::configuration& members) {
+    test::disk d;
+    auto log = open(d);
+    REQUIRE(log.begin_snapshot({index_t{9}, term_t{term}, members, 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of(image)));
+    REQUIRE(log.finish_snapshot());
+    REQUIRE(log.sync().has_value());
+    return d;
+  };
+  const std::string name = "snapshot-0000000000000009";
+  const test::disk whole = disk_with("image", 4, three_voters());
+  const auto with_file_of = [&](const test::disk& other) {
+    test::disk d = whole;
+    d.content(name) = other.files.at(other.names.at(name)).seen;
+    d.revive();
+    return test::reopened(d, small());
+  };
+  CHECK(with_file_of(whole).find("refused") == std::string::npos);
+  const std::string reason =
+      "refused: dir/" + name + ": the snapshot is not the one that the log speaks of, at offset ";
+  CHECK(with_file_of(disk_with("imagE", 4, three_voters())) == reason + "512");
+  CHECK(with_file_of(disk_with("image", 5, three_voters())) == reason + "40");
+  CHECK(with_file_of(disk_with("image", 4, raft::voters_of({raft::node_id{1}}))) == reason + "40");
+
+  test::disk later = whole;
+  auto& bytes = later.content(name);
+  raft::detail::store_le(bytes.data() + 12, std::uint32_t{2});
+  const auto end = 40 + raft::detail::load_le<std::uint64_t>(bytes.data() + 32);
+  raft::detail::store_le(bytes.data() + 8, raft::detail::crc32c(bytes.data() + 12, static_cast<std::size_t>(end) - 12));
+  later.revive();
+  raft::file_log_failure why;
+  CHECK(test::reopened(later, small(), &why).find("refused") == 0);
+  CHECK(why.why.code == errc::unsupported_version);
+}
