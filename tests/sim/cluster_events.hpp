@@ -185,12 +185,14 @@ inline void cluster::sync(const event& e) {
   s.sync_under_way = false;
   if (s.disk.stuck()) return;
   if (!s.disk.complete(mark_t{e.first}, mark_t{e.last})) counts_->add(meter::completions_out_of_order);
-  call(s, [&] {
+  const auto report_it = [&] {
     const auto taken = s.step(persisted{mark_t{e.first}, mark_t{e.last}});
     if (!taken && taken.error().code != errc::failed) {
       checks_.report("rule 1", s, "refuses a completion: %s", taken.error().what);
     }
-  });
+  };
+  call(s, report_it);
+  if (s.up && chance_.permille(plan_.repeat_permille)) call(s, report_it);
 }
 
 inline void cluster::apply(const event& e) {
@@ -204,12 +206,14 @@ inline void cluster::apply(const event& e) {
   s.apply_planned = false;
   if (s.machine.held() == 0) return;
   const index_t last = s.machine.release(calm_ ? s.machine.held() : 1 + chance_.below(s.machine.held()));
-  call(s, [&] {
+  const auto report_it = [&] {
     const auto taken = s.step(applied{last});
     if (!taken && taken.error().code != errc::failed) {
       checks_.report("I29", s, "refuses to hear that %" PRIu64 " is applied: %s", last.value, taken.error().what);
     }
-  });
+  };
+  call(s, report_it);
+  if (s.up && chance_.permille(plan_.repeat_permille)) call(s, report_it);
 }
 
 // ---------------------------------------------------------------------------------------------------- after a call

@@ -79,7 +79,8 @@ struct plan {
   bool each_write_alone = false;  ///< Writes complete one by one, in any order; else all that are there by one sync.
   std::uint64_t lose_all_permille = 0;  ///< Crashes that keep nothing that was not reported.
   std::uint32_t cold_permille = 0;
-  bool disks_lie = false;  ///< Never drawn: nothing is promised then. For tests of the checks.
+  std::uint64_t repeat_permille = 0;  ///< Reports of what is durable, or applied, that come twice.
+  bool disks_lie = false;             ///< Never drawn: nothing is promised then. For tests of the checks.
 
   // Clients.
   instant work_interval = 0;  ///< The mean time between two things that clients ask.
@@ -88,6 +89,7 @@ struct plan {
   std::uint64_t snapshot_permille = 0;
   std::uint64_t campaign_permille = 0;
   std::uint64_t hostile_permille = 0;
+  std::uint64_t spurious_tick_permille = 0;
   std::uint64_t change_permille = 0;  ///< Changes of the membership, among all servers.
   std::int64_t payload_max = 0;
   instant apply_delay = 0;  ///< Of machines that apply elsewhere, up to this.
@@ -184,6 +186,8 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   p.snapshot_permille = r.one_of<std::uint64_t>({0, 20, 100, 200});
   p.campaign_permille = r.one_of<std::uint64_t>({0, 0, 2, 20});
   p.hostile_permille = r.one_of<std::uint64_t>({0, 20});
+  p.spurious_tick_permille = r.one_of<std::uint64_t>({0, 0, 50});
+  p.repeat_permille = r.one_of<std::uint64_t>({0, 0, 50});
   p.apply_delay = r.log_between(10, 100 * milliseconds_us);
   if (r.permille(30)) return;  // A few runs without any fault: they must not need one.
   p.fault_interval = r.log_between(50 * milliseconds_us, 3000 * milliseconds_us);

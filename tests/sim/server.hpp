@@ -107,7 +107,9 @@ class server : public disk_watcher, public machine_watcher {
   virtual result<proposal> propose(payload command) = 0;
   virtual result<proposal> propose(std::span<const payload> commands) = 0;
   virtual result<void> read(std::uint64_t context) = 0;
-  virtual result<proposal> change_membership(const membership& target) = 0;
+  virtual result<proposal> change_membership(const membership& target, std::optional<index_t> expected) = 0;
+  [[nodiscard]] virtual result<change_preview> preview_change(const membership& target,
+                                                              std::optional<index_t> expected) const = 0;
   virtual result<proposal> leave_joint_configuration() = 0;
   virtual result<index_t> take_snapshot() = 0;
   virtual void campaign() = 0;
@@ -233,7 +235,13 @@ class engine_server final : public server {
   result<proposal> propose(payload command) override { return node_->propose(command); }
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
-  result<proposal> change_membership(const membership& target) override { return node_->change_membership(target); }
+  result<proposal> change_membership(const membership& target, std::optional<index_t> expected) override {
+    return node_->change_membership(target, expected);
+  }
+  [[nodiscard]] result<change_preview> preview_change(const membership& target,
+                                                      std::optional<index_t> expected) const override {
+    return node_->preview_change(target, expected);
+  }
   result<proposal> leave_joint_configuration() override { return node_->leave_joint_configuration(); }
   result<index_t> take_snapshot() override { return node_->take_snapshot(); }
   void campaign() override { node_->campaign(); }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -29,6 +30,7 @@ class workload {
     if (chance_.permille(p.campaign_permille)) return campaign(*s);
     if (chance_.permille(p.hostile_permille)) return disturb(*s);
     if (chance_.permille(p.change_permille)) return change_membership(*s);
+    if (chance_.permille(p.spurious_tick_permille)) return cluster_->call(*s, [s] { s->tick(); });
     if (chance_.permille(p.read_permille)) return (void)read(*s);
     if (chance_.permille(p.span_permille)) return propose_span(*s);
     const std::size_t size = draw_size();
@@ -94,7 +96,7 @@ class workload {
   }
 
   void propose_span(server& s) {
-    const std::size_t n = 1 + chance_.below(largest_span);
+    const std::size_t n = chance_.permille(20) ? 0 : 1 + chance_.below(largest_span);
     std::size_t total = 0;
     std::array<std::size_t, largest_span> sizes{};
     for (std::size_t i = 0; i < n; ++i) {
@@ -108,7 +110,9 @@ class workload {
       payloads_.push_back(payload{buffer_.data() + at, sizes[i]});
       at += sizes[i];
     }
-    if (propose(s, payloads_)) cluster_->counts().add(meter::spans);
+    const auto answer = propose(s, payloads_);
+    if (answer) cluster_->counts().add(meter::spans);
+    if (answer && n == 0) cluster_->checks().report("I30", s, "takes a proposal of nothing");
   }
 
   result<proposal> propose(server& s, std::span<const payload> commands) {
@@ -135,23 +139,40 @@ class workload {
     return answer;
   }
 
-  /// To a random membership of all servers; out of a joint one that stays, if there is one.
-  void change_membership(server& s) {
+  membership draw_membership() {
     membership target;
     for (const auto& other : cluster_->servers()) {
       const std::uint64_t part = chance_.below(8);
       if (part < 5) target.voters.push_back(other->id);
       if (part == 5) target.learners.push_back(other->id);
     }
-    if (target.voters.empty()) target.voters.push_back(s.id);
-    const bool stays_joint = s.configuration().joint() && !s.configuration().auto_leave;
+    if (target.voters.empty()) target.voters.push_back(cluster_->servers().front()->id);
+    return target;
+  }
+
+  /// To a random membership of all servers; out of a joint one that stays, if there is one. What a preview says comes
+  /// true, and a change that expects another configuration than the one in force is refused.
+  void change_membership(server& s) {
+    if (s.configuration().joint() && !s.configuration().auto_leave) return leave_joint(s);
+    const membership target = draw_membership();
+    std::optional<index_t> expected;
+    const index_t in_force = s.status().configuration_index;
+    if (chance_.permille(500)) expected = chance_.permille(200) ? in_force.next() : in_force;
+    const auto preview = s.preview_change(target, expected);
+    const bool new_one = preview && !(preview->next == s.configuration());
+    result<proposal> answer{errc::failed, ""};
+    cluster_->call(s, [&] { answer = s.change_membership(target, expected); });
+    invariants& checks = cluster_->checks();
+    if (answer.has_value() != new_one) checks.report("I16", s, "does not do to the membership what its preview says");
+    if (answer && expected == in_force.next()) checks.report("I16", s, "changes another membership than was expected");
+    cluster_->counts().add(answer ? meter::changes : meter::changes_refused);
+    if (answer) cluster_->teller().line(cluster_->now(), "%" PRIu64 " changes the membership", s.id.value);
+  }
+
+  void leave_joint(server& s) {
     bool done = false;
-    cluster_->call(s, [&] {
-      done = stays_joint ? s.leave_joint_configuration().has_value() : s.change_membership(target).has_value();
-    });
-    cluster_->counts().add(done ? meter::changes : meter::changes_refused);
-    if (done) cluster_->teller().line(cluster_->now(), "%" PRIu64 " changes the membership", s.id.value);
-    if (done && stays_joint) cluster_->counts().add(meter::joint_configurations_left);
+    cluster_->call(s, [&] { done = s.leave_joint_configuration().has_value(); });
+    if (done) cluster_->counts().add(meter::joint_configurations_left);
   }
 
   void take_snapshot(server& s) {
