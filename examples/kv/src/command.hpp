@@ -248,8 +248,8 @@ inline std::size_t encoded_bound(const command& c) noexcept {
   return bytes;
 }
 
-/// Writes the form in which a command that is not local stands in the log; answers where it ends. Precondition: there is
-/// room for encoded_bound(c) bytes.
+/// Writes the form in which a command that is not local stands in the log; answers where it ends. Precondition: there
+/// is room for encoded_bound(c) bytes.
 inline char* encode(char* to, const command& c) noexcept {
   if (c.in_session) {
     *to++ = static_cast<char>(verb::session_do);

@@ -92,8 +92,8 @@ class parser {
     return outcome::broken;
   }
 
-  /// A positive number of few digits and CR LF at `from`: the common case. Answers where they end; null if it is anything
-  /// else, a number that is not all there among it.
+  /// A positive number of few digits and CR LF at `from`: the common case. Answers where they end; null if it is
+  /// anything else, a number that is not all there among it.
   static const char* read_short_number(const char* from, const char* end, std::size_t& number) noexcept {
     constexpr std::ptrdiff_t digits = 9;
     const char* at = from;
@@ -125,6 +125,12 @@ class parser {
 
   /// A number up to CR LF, from at_ on; moves at_ behind it.
   line read_number(std::string_view bytes, std::int64_t& number) {
+    std::size_t few = 0;
+    if (const char* behind = read_short_number(bytes.data() + at_, bytes.data() + bytes.size(), few)) {
+      number = static_cast<std::int64_t>(few);
+      at_ = static_cast<std::size_t>(behind - bytes.data());
+      return line::complete;
+    }
     const std::size_t end = std::min(bytes.size(), at_ + longest_number + 2);
     std::size_t i = at_;
     while (i < end && bytes[i] != '\r') ++i;

@@ -135,13 +135,12 @@ class snapshot_files {
             std::vector<std::string>& leftovers, failure_account& failures) {
     identity_ = identity;
     std::vector<std::uint64_t> partials;
-    const std::string wanted = path(name_of("snapshot-", current.index.value));
     bool found = false;
     for (const std::string& name : names) {
       std::uint64_t number = 0;
       if (parse_name(name, "partial-", number)) partials.push_back(number);
       if (!parse_name(name, "snapshot-", number)) continue;
-      if (path(name) == wanted) {
+      if (number == current.index.value) {
         found = true;
       } else {
         leftovers.push_back(path(name));
