@@ -48,6 +48,18 @@ constexpr void copy_bytes(std::byte* to, const std::byte* from, std::size_t n) n
   }
 }
 
+/// copy_bytes that spares the call where a payload or an entry is small: 16 to 32 bytes are two words that overlap.
+constexpr void copy_few(std::byte* to, const std::byte* from, std::size_t n) noexcept {
+  constexpr std::size_t word = 16;
+  if (std::is_constant_evaluated() || n < word || n > 2 * word) return copy_bytes(to, from, n);
+  std::byte first[word];
+  std::byte last[word];
+  std::memcpy(first, from, word);
+  std::memcpy(last, from + n - word, word);
+  std::memcpy(to, first, word);
+  std::memcpy(to + n - word, last, word);
+}
+
 /// Sets `n` bytes to zero.
 constexpr void zero_bytes(std::byte* to, std::size_t n) noexcept {
   if (std::is_constant_evaluated()) {

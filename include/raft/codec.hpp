@@ -187,7 +187,7 @@ template <checksums Covered = checksums::all, class Body>
   detail::write_head<Covered>(out.data(), m, cluster, body, tail);
   std::byte* at = out.data() + detail::head_bytes<Body>;
   for (const payload view : tail.views) {
-    detail::copy_bytes(at, view.data(), view.size());
+    detail::copy_few(at, view.data(), view.size());
     at += view.size();
   }
   return bytes;

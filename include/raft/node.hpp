@@ -418,9 +418,10 @@ class node {
   // Noted by handlers, carried out and cleared by settle().
 
   bool store_hard_state_ = false;
-  index_t truncate_from_{};              ///< Zero: nothing.
-  raft::entries received_{};             ///< To append, of a leader.
-  std::span<const payload> proposed_{};  ///< To append, as a leader.
+  index_t truncate_from_{};                  ///< Zero: nothing.
+  const raft::entries* received_ = nullptr;  ///< To append, of a leader; but for the first ones,
+  std::uint32_t received_already_ = 0;       ///< which are here.
+  std::span<const payload> proposed_{};      ///< To append, as a leader.
   entry_kind proposed_kind_ = entry_kind::command;
   std::uint64_t proposed_bytes_ = 0;         ///< What they take in the log.
   const install_snapshot* chunk_ = nullptr;  ///< To write, of chunk_from_.

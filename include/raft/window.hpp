@@ -19,21 +19,21 @@ class window {
  public:
   [[nodiscard]] constexpr bool empty() const noexcept { return count_ == 0; }
   [[nodiscard]] constexpr std::size_t count() const noexcept { return count_; }
-  [[nodiscard]] constexpr std::uint64_t bytes() const noexcept { return bytes_; }
+  [[nodiscard]] constexpr std::uint64_t bytes() const noexcept { return taken_in_ - released_; }
 
   /// Takes in what ends at `last`. Amortised O(1). Precondition: last is above every index held.
   constexpr void push(index_t last, std::uint64_t bytes) {
     RAFT_ASSERT(empty() || at(count_ - 1).last < last, "a window takes indexes in rising order");
     if (count_ == mask_ + 1) grow();
-    at(count_) = {last, bytes};
+    taken_in_ += bytes;
+    at(count_) = {last, taken_in_};
     ++count_;
-    bytes_ += bytes;
   }
 
   /// Lets go of all that ends at or below `index`.
   constexpr void release_to(index_t index) noexcept {
     while (count_ != 0 && at(0).last <= index) {
-      bytes_ -= at(0).bytes;
+      released_ = at(0).taken_in;
       head_ = (head_ + 1) & mask_;
       --count_;
     }
@@ -42,13 +42,13 @@ class window {
   constexpr void clear() noexcept {
     head_ = 0;
     count_ = 0;
-    bytes_ = 0;
+    released_ = taken_in_;
   }
 
  private:
   struct item {
     index_t last{};
-    std::uint64_t bytes = 0;
+    std::uint64_t taken_in = 0;  ///< Bytes up to here, since the beginning.
   };
 
   constexpr item& at(std::size_t i) noexcept { return ring_[(head_ + i) & mask_]; }
@@ -65,7 +65,8 @@ class window {
   std::size_t mask_ = ~std::size_t{0};  ///< The size of the ring, zero or a power of two, less one.
   std::size_t head_ = 0;
   std::size_t count_ = 0;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t taken_in_ = 0;
+  std::uint64_t released_ = 0;
 };
 
 }  // namespace raft

@@ -70,7 +70,8 @@ constexpr detail::verdict RAFT_NODE::on_append_entries(const envelope& m, const 
   if (held < batch.count()) {
     RAFT_ASSERT(prev + held >= commit_index_, "what is committed is never truncated");
     if (prev + held < log_.last_index()) truncate_from_ = prev + held + 1;  // [receiver 3]
-    received_ = held == 0 ? batch : batch.from(held);                       // [receiver 4]
+    received_ = &batch;                                                     // [receiver 4]
+    received_already_ = held;
   }
   set_commit_index(std::min(request.leader_commit, end));  // [receiver 5]
   if (batch.empty()) {

@@ -31,7 +31,7 @@ RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::write() {
   if (store_hard_state_ && !write_hard_state()) return false;
   if (truncate_from_ != index_t{} && !write_truncation()) return false;
-  if (!received_.empty() && !append_received()) return false;
+  if (received_ != nullptr && !append_received()) return false;
   if (!proposed_.empty() && !append_proposed()) return false;
   if (chunk_ != nullptr && !write_chunk()) return false;
   stamp_outbox();
@@ -61,9 +61,8 @@ constexpr bool RAFT_NODE::write_truncation() {
 
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::append_received() {
-  const bool appended = note_append(log_.append(received_));
-  received_ = {};
-  return appended;
+  const raft::entries& batch = *std::exchange(received_, nullptr);
+  return note_append(log_.append(received_already_ == 0 ? batch : batch.from(received_already_)));
 }
 
 RAFT_NODE_TEMPLATE
@@ -260,7 +259,7 @@ constexpr void RAFT_NODE::fail(const error& why) {
   answer_to_ = nobody;
   store_hard_state_ = false;
   truncate_from_ = index_t{};
-  received_ = {};
+  received_ = nullptr;
   proposed_ = {};
   chunk_ = nullptr;
   tell(events::node_failed{why});
