@@ -146,6 +146,7 @@ class snapshot_files {
         leftovers.push_back(path(name));
       }
     }
+    const std::string wanted = path(name_of("snapshot-", current.index.value));
     if (found != (current.index != index_t{})) {
       failures.note(damaged(0, found ? "a snapshot that no log speaks of" : "the snapshot is not there"), wanted);
       return false;
