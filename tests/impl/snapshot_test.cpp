@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
@@ -379,6 +381,23 @@ TEST_CASE("write_chunk: a follower that restarts goes on where it was, or begins
     CHECK(c[3].state() == c[1].state());
     CHECK(c[3].machine().restored.size() == 1);
   }
+}
+
+TEST_CASE("send_chunk: a leader that restarts, and leads again, goes on where the follower is") {
+  cluster c = lagging(30);
+  c.heal();
+  c.jump(50);
+  c[1].tick();
+  while (c[3].log().partial().received < 20) REQUIRE(c.deliver(any) != 0);
+  const std::uint64_t there = c[3].log().partial().received;
+  c.restart(1);
+  c.drop();
+  c.elect(1);  // and with that, all of the rest is sent
+  CHECK(c[3].state() == c[1].state());
+  CHECK(c[3].machine().restored.size() == 1);
+  const auto& writes = c[3].log().writes;
+  CHECK(std::count(writes.begin(), writes.end(), "begin") == 1);
+  CHECK(there >= 20);
 }
 
 TEST_CASE("write_chunk: a chunk in the middle without its beginning asks for the beginning [B94]") {
