@@ -58,9 +58,11 @@ constexpr void RAFT_NODE::resolve(index_t first, index_t last, term_t of, fate w
   if constexpr (wants_fates) machine_.on_fate(first, last, of, what);
 }
 
-/// Tells the fates that what was applied has decided.
+/// Tells the fates that what was applied has decided. While a snapshot is on its way into the state machine the log
+/// does not tell any more; resolve_covered then will.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::resolve_applied() {
+  if (restore_pending_) return;
   for (open_proposals& open : proposals_) {
     if (open.first > open.last || open.first > last_applied_) continue;
     const index_t upto = std::min(open.last, last_applied_);
