@@ -256,7 +256,8 @@ TEST_CASE("simulate: seeds that found something") {
        {finding{2, "the round of a former term was echoed in an answer of the present one"}, finding{14, "the same"},
         finding{38, "a no-op kept a machine that applies elsewhere from ever being up to date"},
         finding{26, "matchIndex passed nextIndex while a snapshot was under way"},
-        finding{4, "a proposal was refused since its write failed, and its fate was told as well"}}) {
+        finding{4, "a proposal was refused since its write failed, and its fate was told as well"},
+        finding{1341, "a machine elsewhere reported entries of a log that a snapshot had replaced"}}) {
     INFO(f.what);
     const plan p = draw_plan(f.seed, 20'000);
     running(p);
