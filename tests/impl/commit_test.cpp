@@ -128,6 +128,21 @@ TEST_CASE("apply: others may commit what is not durable here, and it is executed
   CHECK(a->state() == "x;");
 }
 
+TEST_CASE("apply: of what others committed, only as much is executed as is durable here") {
+  setup how;
+  how.deferred = true;
+  auto b = start(2_n, {.term = 1, .members = voters(3)}, how);
+  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 0_i, {no_op(1), {1, "x"}})));
+  const mark_t first = b->log().newest();
+  CHECK(b->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 3_i, {{1, "y"}})));
+  CHECK(b->persisted(first, first));
+  CHECK(b->commit() == 3_i);
+  CHECK(b->state() == "x;");
+  CHECK(b->applied() == 2_i);
+  CHECK(b->persisted());
+  CHECK(b->state() == "x;y;");
+}
+
 TEST_CASE("count_own_entries: what the leader was waiting for alone is committed with its own write") {
   setup how;
   how.deferred = true;

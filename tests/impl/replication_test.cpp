@@ -566,6 +566,23 @@ TEST_CASE("suspect_lost_log: a member that lost the end of its log is found out 
   CHECK(c[2].shape() == "[1:1]");
 }
 
+TEST_CASE("suspect_lost_log: what the member had acknowledged before it lost it counts no more") {
+  auto a = leader_of(5);
+  CHECK(a->propose("x"));
+  ack(*a, 2_n, 2_i);
+  CHECK(a->commit() == 1_i);
+  for (int answer = 0; answer < 2; ++answer) {  // it refuses what it had, and again when it is asked once more
+    const auto round = sent_to(*a, 2).back().round;
+    a->take_mail();
+    CHECK(a->step(say(2_n, 1_n, 1_t, refused(2_i, {}, 0_i, round))));
+  }
+  REQUIRE(a->peer(2).state == progress_state::lost);
+  ack(*a, 3_n, 2_i);
+  CHECK(a->commit() == 1_i);  // of five, 1 and 3 have it
+  ack(*a, 4_n, 2_i);
+  CHECK(a->commit() == 2_i);
+}
+
 TEST_CASE("suspect_lost_log: a late refusal is no proof") {
   auto a = leader_of(3);
   CHECK(a->propose("x"));

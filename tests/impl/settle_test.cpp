@@ -55,6 +55,16 @@ TEST_CASE("queue: a vote leaves when it is durable, not before [B152] [B157]") {
   CHECK(b->log().disk().hard_state() == hard_state{5_t, 1_n, 0_i});
 }
 
+TEST_CASE("queue: a vote in a term that is stored already is stored, too, and waits for that [B157]") {
+  auto b = follower({}, 5);
+  CHECK(b->step(say(1_n, 2_n, 5_t, request_vote{9_i, 4_t})));
+  CHECK(b->take_mail().empty());
+  CHECK(b->log().writes == std::vector<std::string>{"store"});
+  CHECK(b->persisted());
+  CHECK(b->only<request_vote_reply>().granted);
+  CHECK(b->log().disk().hard_state() == hard_state{5_t, 1_n, 0_i});
+}
+
 TEST_CASE("queue: a vote that was given again waits for the write of the first one") {
   auto b = follower();
   for (int i = 0; i < 2; ++i) CHECK(b->step(say(1_n, 2_n, 5_t, request_vote{9_i, 4_t})));

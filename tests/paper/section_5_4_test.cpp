@@ -96,7 +96,7 @@ TEST_CASE("5.4.2 a leader never commits an entry of an earlier term by counting 
   c[1].campaign();
   c.deliver(kind<request_pre_vote>());
   c.deliver(kind<request_pre_vote_reply>());
-  while (c[1].term() < 4_t) {  // it learns of term 3 from S3 and S4
+  for (int round = 0; round < 5 && c[1].term() < 4_t; ++round) {  // it learns of term 3 from S3 and S4
     c.drop();
     c.jump(300);
     c[1].campaign();
