@@ -444,12 +444,15 @@ TEST_CASE("on_install_snapshot: an older snapshot takes nothing back [B79]") {
   auto c = follower({}, 1, small_chunks());
   CHECK(c->step(append(1_n, 3_n, 1_t, {}, 4_i, {{1, "a"}, {1, "b"}, {1, "c"}, {1, "d"}, {1, "e"}})));
   REQUIRE(c->commit() == 4_i);
-  const auto writes = c->log().writes.size();
-  for (const index_t at : {1_i, 3_i, 4_i}) {
-    CHECK(answer(*c, chunk(1_n, 3_n, 1_t, {at, 1_t}, voters(3), "old", 0, 3)) ==
-          install_snapshot_reply{at, 7, 3, true, 0});
+  for (const bool compacted : {false, true}) {
+    if (compacted) CHECK(c->take_snapshot());
+    const auto writes = c->log().writes.size();
+    for (const index_t at : {1_i, 3_i, 4_i}) {
+      CHECK(answer(*c, chunk(1_n, 3_n, 1_t, {at, 1_t}, voters(3), "old", 0, 3)) ==
+            install_snapshot_reply{at, 7, 3, true, 0});
+    }
+    CHECK(c->log().writes.size() == writes);
   }
-  CHECK(c->log().writes.size() == writes);
   CHECK(c->commit() == 4_i);
   CHECK(c->state() == "a;b;c;d;");
   CHECK(c->machine().restored.empty());
