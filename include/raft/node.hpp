@@ -48,6 +48,7 @@
 #include <raft/status.hpp>
 #include <raft/storage.hpp>
 #include <raft/types.hpp>
+#include <raft/waiting.hpp>
 #include <raft/window.hpp>
 
 namespace raft {
@@ -167,9 +168,12 @@ class node {
   using leader_role = roles::leader<time_point>;
   using role_variant = std::variant<follower, pre_candidate, candidate, leader_role>;
   using peer = progress<time_point>;
+  using speaks_for = waiting::speaks_for;
+  using waiting_message = waiting::outgoing;
+  using open_proposals = waiting::proposals<time_point>;
 
-  static constexpr payload nothing[1]{
-      payload{}};  ///< Of a no-op. (g++ 12 evaluates no static member with elided elements.)
+  /// Of a no-op. (g++ 12 evaluates no static member with elided elements.)
+  static constexpr payload nothing[1]{payload{}};
   static constexpr bool wants_fates = requires(StateMachine & m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); };
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
 
@@ -187,31 +191,15 @@ class node {
   };
 
   // clang-format off
-  //                                                    follower                     pre-candidate                     candidate                         leader
-  static constexpr row<request_pre_vote>       handlers(const request_pre_vote&) {
-    return {&node::on_request_pre_vote,                 &node::on_request_pre_vote,  &node::on_request_pre_vote,       &node::on_request_pre_vote};
-  }
-  static constexpr row<request_pre_vote_reply> handlers(const request_pre_vote_reply&) {
-    return {&node::ignore<request_pre_vote_reply>,      &node::on_pre_vote_reply,    &node::ignore<request_pre_vote_reply>, &node::ignore<request_pre_vote_reply>};
-  }
-  static constexpr row<request_vote>           handlers(const request_vote&) {
-    return {&node::on_request_vote,                     &node::on_request_vote,      &node::on_request_vote,           &node::on_request_vote};
-  }
-  static constexpr row<request_vote_reply>     handlers(const request_vote_reply&) {
-    return {&node::ignore<request_vote_reply>,          &node::ignore<request_vote_reply>, &node::on_vote_reply,       &node::ignore<request_vote_reply>};
-  }
-  static constexpr row<append_entries>         handlers(const append_entries&) {
-    return {&node::on_append_entries,                   &node::on_append_entries,    &node::on_append_entries,         &node::refuse_second_leader<append_entries>};
-  }
-  static constexpr row<append_entries_reply>   handlers(const append_entries_reply&) {
-    return {&node::ignore<append_entries_reply>,        &node::ignore<append_entries_reply>, &node::ignore<append_entries_reply>, &node::on_append_entries_reply};
-  }
-  static constexpr row<install_snapshot>       handlers(const install_snapshot&) {
-    return {&node::on_install_snapshot,                 &node::on_install_snapshot,  &node::on_install_snapshot,       &node::refuse_second_leader<install_snapshot>};
-  }
-  static constexpr row<install_snapshot_reply> handlers(const install_snapshot_reply&) {
-    return {&node::ignore<install_snapshot_reply>,      &node::ignore<install_snapshot_reply>, &node::ignore<install_snapshot_reply>, &node::on_install_snapshot_reply};
-  }
+  //                                                                                             follower                    pre-candidate               candidate                   leader
+  static constexpr row<request_pre_vote>       handlers(const request_pre_vote&)       { return {&node::on_request_pre_vote, &node::on_request_pre_vote, &node::on_request_pre_vote, &node::on_request_pre_vote}; }
+  static constexpr row<request_pre_vote_reply> handlers(const request_pre_vote_reply&) { return {&node::ignore,              &node::on_pre_vote_reply,   &node::ignore,              &node::ignore}; }
+  static constexpr row<request_vote>           handlers(const request_vote&)           { return {&node::on_request_vote,     &node::on_request_vote,     &node::on_request_vote,     &node::on_request_vote}; }
+  static constexpr row<request_vote_reply>     handlers(const request_vote_reply&)     { return {&node::ignore,              &node::ignore,              &node::on_vote_reply,       &node::ignore}; }
+  static constexpr row<append_entries>         handlers(const append_entries&)         { return {&node::on_append_entries,   &node::on_append_entries,   &node::on_append_entries,   &node::refuse_second_leader}; }
+  static constexpr row<append_entries_reply>   handlers(const append_entries_reply&)   { return {&node::ignore,              &node::ignore,              &node::ignore,              &node::on_append_entries_reply}; }
+  static constexpr row<install_snapshot>       handlers(const install_snapshot&)       { return {&node::on_install_snapshot, &node::on_install_snapshot, &node::on_install_snapshot, &node::refuse_second_leader}; }
+  static constexpr row<install_snapshot_reply> handlers(const install_snapshot_reply&) { return {&node::ignore,              &node::ignore,              &node::ignore,              &node::on_install_snapshot_reply}; }
   // clang-format on
 
   // ---------------------------------------------------------------------------------------------- step [impl/step.hpp]
@@ -341,17 +329,6 @@ class node {
 
   // ----------------------------------------------------------------------------------------- effects [impl/settle.hpp]
 
-  enum class speaks_for : std::uint8_t { term_and_vote, everything };
-  struct waiting_message {
-    template <class Body>
-    constexpr waiting_message(node_id from, node_id to, term_t term, const Body& body, speaks_for what_for)
-        : what{from, to, term, message_body{std::in_place_type<Body>, body}}, about(what_for) {}
-    message what;
-    speaks_for about;
-    mark_t mark{};  ///< It leaves when all writes up to this one are durable.
-    bool stamped = false;
-  };
-
   constexpr void settle();
   constexpr bool write();
   [[gnu::cold]] constexpr bool write_hard_state();
@@ -429,13 +406,6 @@ class node {
 
   // ---------------------------------------------------------------------------------------------- state: what waits
 
-  struct open_proposals {
-    term_t term{};
-    index_t first{};  ///< The first without a fate.
-    index_t last{};   ///< The last proposed.
-    time_point give_up{};
-  };
-
   durability durable_{};      ///< Used only with a Log that is not durable on return.
   mark_t hard_state_mark_{};  ///< The write that holds hard_.
   std::vector<waiting_message> outbox_{};
@@ -446,8 +416,8 @@ class node {
   std::vector<open_proposals> proposals_{};     ///< One for each leadership with open ends; the present one last.
   std::vector<std::uint64_t> dropped_reads_{};  ///< Contexts of reads that ended with a leadership, not told yet.
   window handed_{};                             ///< Entries that a state machine elsewhere has not executed yet.
-  std::vector<std::byte>
-      members_scratch_{};         ///< A configuration's bytes: in a chunk being sent, in an entry being written.
+  /// A configuration's bytes: in a chunk being sent, in an entry being written.
+  std::vector<std::byte> members_scratch_{};
   payload members_entry_{};       ///< The latter.
   bool restore_pending_ = false;  ///< A snapshot was installed; the state machine does not have it yet.
   mark_t restore_mark_{};

@@ -1,0 +1,37 @@
+#pragma once
+
+// What waits inside a node for something to happen later [floor 6]: messages for the writes that they speak for, and
+// proposals for their fate. Plain values; who fills and empties them is impl/settle.hpp and impl/proposal.hpp.
+
+#include <cstdint>
+#include <utility>
+
+#include <raft/message.hpp>
+#include <raft/types.hpp>
+
+namespace raft::waiting {
+
+/// Which writes a message speaks for: the term and vote alone, or all that was written up to its input.
+enum class speaks_for : std::uint8_t { term_and_vote, everything };
+
+/// A message that has not left.
+struct outgoing {
+  template <class Body>
+  constexpr outgoing(node_id from, node_id to, term_t term, const Body& body, speaks_for what_for)
+      : what{from, to, term, message_body{std::in_place_type<Body>, body}}, about(what_for) {}
+  message what;
+  speaks_for about;
+  mark_t mark{};  ///< It leaves when all writes up to this one are durable.
+  bool stamped = false;
+};
+
+/// What was proposed during one leadership and has no fate yet: fates are given in order, so a range tells it.
+template <class TimePoint>
+struct proposals {
+  term_t term{};
+  index_t first{};      ///< The first without a fate.
+  index_t last{};       ///< The last proposed.
+  TimePoint give_up{};  ///< When the rest is unknown, after the leadership has ended.
+};
+
+}  // namespace raft::waiting
