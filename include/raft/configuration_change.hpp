@@ -4,7 +4,8 @@
 //
 // A caller names the membership that it wants. If the voters differ by one server at most, any majority of the one
 // meets any majority of the other, and one step does it. Else the step leads into a joint configuration, which needs a
-// majority of each half, and a second step leaves it. Learners come and go in either.
+// majority of each half, and a second step leaves it. Learners come and go in either. Members keep their data through
+// every step unless the target gives them another; it goes when they go.
 
 #include <algorithm>
 #include <cstddef>
@@ -18,10 +19,12 @@
 
 namespace raft {
 
-/// Who is to vote, and who is to receive the log without a vote. The order does not matter.
+/// Who is to vote, who is to receive the log without a vote, what is to be known of them. The order does not matter.
 struct membership {
   std::vector<node_id> voters{};
   std::vector<node_id> learners{};
+  /// Of those whose data is to be set, or taken away by an empty one; the other members keep theirs.
+  std::vector<member_data> data{};
   friend constexpr bool operator==(const membership&, const membership&) = default;
 };
 
@@ -37,6 +40,19 @@ constexpr std::vector<node_id> both(const std::vector<node_id>& a, const std::ve
   std::vector<node_id> all;
   std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(all));
   return all;
+}
+
+/// Gives the members of `next` the data that they had, and then that of `set`.
+constexpr void carry_data(const std::vector<member_data>& had, std::vector<member_data> set, configuration& next) {
+  std::ranges::sort(set, {}, &member_data::id);
+  const auto sets = [&set](node_id id) { return std::ranges::binary_search(set, id, {}, &member_data::id); };
+  for (const member_data& m : had) {
+    if (next.is_member(m.id) && !sets(m.id)) next.data.push_back(m);
+  }
+  for (member_data& m : set) {
+    if (!m.data.empty() || !next.is_member(m.id)) next.data.push_back(std::move(m));
+  }
+  std::ranges::sort(next.data, {}, &member_data::id);
 }
 
 constexpr result<configuration> if_legal(configuration c) {
@@ -57,6 +73,7 @@ constexpr result<configuration> if_legal(configuration c) {
   configuration next;
   next.voters = std::move(target.voters);
   next.learners = std::move(target.learners);
+  detail::carry_data(now.data, std::move(target.data), next);
   return detail::if_legal(std::move(next));
 }
 
@@ -73,6 +90,7 @@ constexpr result<configuration> if_legal(configuration c) {
   next.learners = detail::without(target.learners, now.voters);
   next.learners_next = detail::without(target.learners, next.learners);
   next.auto_leave = auto_leave;
+  detail::carry_data(now.data, std::move(target.data), next);
   return detail::if_legal(std::move(next));
 }
 
@@ -82,6 +100,7 @@ constexpr result<configuration> if_legal(configuration c) {
   configuration next;
   next.voters = now.voters;
   next.learners = detail::both(now.learners, now.learners_next);
+  detail::carry_data(now.data, {}, next);
   return detail::if_legal(std::move(next));
 }
 

@@ -225,7 +225,8 @@ class file_log {
     if (failed()) return failure().why;
     if (partial().meta.index == index_t{}) return {errc::not_ready, "no snapshot is being written"};
     if (partial().meta.index <= snapshot().index) return {errc::compacted, "the current snapshot reaches as far"};
-    if (auto ready = begin_write(snapshot_item_limit); !ready) return ready.error();
+    const std::size_t item_bytes = 64 + configuration_bytes(partial().meta.configuration);
+    if (auto ready = begin_write(item_bytes); !ready) return ready.error();
     const auto meta = parts_->snapshots.finish(parts_->failures);
     if (!meta) return meta.error();
     put_snapshot(*meta);
@@ -286,8 +287,6 @@ class file_log {
 
  private:
   using item = detail::wal::item;
-  /// More than the item of any snapshot takes.
-  static constexpr std::size_t snapshot_item_limit = 64 + 8 * (4 * configuration_limit + 1);
 
   /// All but the image, at an address that stays. While a job is out, `writer` and `flying` are its.
   struct parts {

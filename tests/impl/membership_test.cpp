@@ -103,6 +103,89 @@ TEST_CASE("create: a configuration that was received is there after a restart [B
   CHECK(c[4].status().configuration == voters_of({1_n, 4_n}));
 }
 
+// ---------------------------------------------------------------------------------------------------- members' data
+
+namespace {
+
+member_data datum(node_id id, std::string_view text) {
+  const payload view = payload_of(text);
+  return {id, {view.begin(), view.end()}};
+}
+
+configuration three_at(std::string_view prefix) {
+  configuration c = voters(3);
+  for (const node_id id : c.voters) c.data.push_back(datum(id, std::string(prefix) + std::to_string(id.value)));
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("change_membership: members' data travels to all, and lasts through restarts and snapshots") {
+  cluster c{three_at("host")};
+  c.elect(1);
+  c.start(4, memory_log{three_at("host")});
+  REQUIRE(c[1].change({{1_n, 2_n, 3_n, 4_n}, {}, {datum(4_n, "host4"), datum(2_n, "moved")}}));
+  c.pass(200);
+  c.spread();
+  for (const std::uint64_t id : c.ids()) {
+    CHECK(text_of(c[id].status().configuration.data_of(4_n)) == "host4");
+    CHECK(text_of(c[id].status().configuration.data_of(2_n)) == "moved");
+    CHECK(text_of(c[id].status().configuration.data_of(1_n)) == "host1");
+    CHECK(text_of(c[id].machine().configurations.back().data_of(4_n)) == "host4");
+  }
+  c.restart(2);
+  CHECK(text_of(c[2].status().configuration.data_of(4_n)) == "host4");
+  REQUIRE(c[1].propose("x"));
+  c.pass(200);
+  REQUIRE(c[1].take_snapshot());
+  c.start(5, memory_log{three_at("host")});
+  REQUIRE(c[1].change({{1_n, 2_n, 3_n, 4_n}, {5_n}, {datum(5_n, "host5")}}));
+  c.pass(500);
+  CHECK(text_of(c[5].status().configuration.data_of(2_n)) == "moved");
+  CHECK(text_of(c[5].status().configuration.data_of(5_n)) == "host5");
+}
+
+TEST_CASE("take_snapshot: a server that only ever got the snapshot knows the members' data") {
+  cluster c{three_at("host"), {.options = {.trailing_entries = 0}}};
+  c.elect(1);
+  c.isolate(3);
+  REQUIRE(c[1].change({{1_n, 2_n, 3_n}, {}, {datum(2_n, "moved")}}));
+  REQUIRE(c[1].propose("x"));
+  c.pass(200);
+  REQUIRE(c[1].take_snapshot());
+  c.heal();
+  c.pass(1000);
+  REQUIRE(c[3].log().snapshot().index >= 2_i);
+  CHECK(text_of(c[3].log().snapshot().configuration.data_of(2_n)) == "moved");
+  CHECK(text_of(c[3].status().configuration.data_of(2_n)) == "moved");
+}
+
+TEST_CASE("write_truncation: members' data goes back with the configuration that brought it [B109]") {
+  configuration moved = three_at("host");
+  moved.data[1] = datum(2_n, "moved");
+  auto b = start(2_n, {.term = 1, .members = three_at("host")});
+  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 1_i, {no_op(1), members(1, moved)})));
+  CHECK(text_of(b->status().configuration.data_of(2_n)) == "moved");
+  CHECK(b->machine().configurations.back() == moved);  // nothing but data differs, and it is told
+  CHECK(b->step(append(3_n, 2_n, 2_t, {1_i, 1_t}, 1_i, {no_op(2)})));
+  CHECK(text_of(b->status().configuration.data_of(2_n)) == "host2");
+  CHECK(b->machine().configurations.back() == three_at("host"));
+}
+
+TEST_CASE("change_membership: data alone is a change like any other, expected index included") {
+  auto a = leader_of(three_at("host"));
+  const membership moved{{1_n, 2_n, 3_n}, {}, {datum(2_n, "moved")}};
+  CHECK_FALSE(a->change(moved, 7_i));
+  CHECK_FALSE(a->change({{1_n, 2_n, 3_n}, {}, {datum(2_n, "host2")}}));  // as it is
+  CHECK_FALSE(a->change({{1_n, 2_n, 3_n}, {}, {datum(9_n, "stranger")}}));
+  REQUIRE(a->change(moved, 0_i));
+  CHECK_FALSE(a->change({{1_n, 2_n, 3_n}, {}, {datum(1_n, "too early")}}));
+  ack(*a, 2_n, 2_i);
+  CHECK(a->machine().fates.back() == recorder::fated{2_i, 2_i, 1_t, fate::applied});
+  CHECK_FALSE(a->change({{1_n, 2_n, 3_n}, {}, {datum(1_n, "x")}}, 0_i));
+  CHECK(a->change({{1_n, 2_n, 3_n}, {}, {datum(1_n, "x")}}, 2_i));
+}
+
 // ---------------------------------------------------------------------------------------------------- changes
 
 TEST_CASE("change_membership: one voter comes or goes in one step, in force at once") {

@@ -29,7 +29,7 @@ enum class meter : std::uint8_t {
   fates_dropped, fates_unknown, reads_asked, reads_ready, reads_dropped, applied, applied_elsewhere, machines_restored,
   durable_machines_restarted,
   // Membership.
-  changes, changes_refused, joint_configurations_left, configurations_committed, leaders_removed,
+  changes, changes_refused, changes_with_data, joint_configurations_left, configurations_committed, leaders_removed,
   // The shape of the cluster and of the end.
   learners, joint_configurations, single_voters, even_voters, ends_with_all, ends_with_core, ends_with_hub, ends_with_service, stability_watched,
   count_,  ///< Not a meter: how many there are.
@@ -51,7 +51,8 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "proposals", "spans", "empty_proposals", "largest_proposals", "refused_too_large", "refused_busy",
     "refused_not_leader", "fates_applied", "fates_dropped", "fates_unknown", "reads_asked", "reads_ready",
     "reads_dropped", "applied", "applied_elsewhere", "machines_restored", "durable_machines_restarted",
-    "changes", "changes_refused", "joint_configurations_left", "configurations_committed", "leaders_removed",
+    "changes", "changes_refused", "changes_with_data", "joint_configurations_left", "configurations_committed",
+    "leaders_removed",
     "learners", "joint_configurations", "single_voters", "even_voters", "ends_with_all", "ends_with_core",
     "ends_with_hub", "ends_with_service", "stability_watched",
 };

@@ -147,7 +147,18 @@ class workload {
       if (part == 5) target.learners.push_back(other->id);
     }
     if (target.voters.empty()) target.voters.push_back(cluster_->servers().front()->id);
+    draw_data(target.voters, target.data);
+    draw_data(target.learners, target.data);
     return target;
+  }
+
+  /// Sets the data of some of them, or takes it away.
+  void draw_data(const std::vector<node_id>& of, std::vector<member_data>& data) {
+    for (const node_id id : of) {
+      if (chance_.permille(800)) continue;
+      const std::size_t size = chance_.permille(200) ? 0 : 1 + chance_.below(24);
+      data.push_back({id, std::vector<std::byte>(size, static_cast<std::byte>(chance_.below(256)))});
+    }
   }
 
   /// To a random membership of all servers; out of a joint one that stays, if there is one. What a preview says comes
@@ -166,6 +177,7 @@ class workload {
     if (answer.has_value() != new_one) checks.report("I16", s, "does not do to the membership what its preview says");
     if (answer && expected == in_force.next()) checks.report("I16", s, "changes another membership than was expected");
     cluster_->counts().add(answer ? meter::changes : meter::changes_refused);
+    if (answer && !s.configuration().data.empty()) cluster_->counts().add(meter::changes_with_data);
     if (answer) cluster_->teller().line(cluster_->now(), "%" PRIu64 " changes the membership", s.id.value);
   }
 

@@ -117,6 +117,7 @@ std::ostream& operator<<(std::ostream& out, const configuration& c) {
   if (c.joint()) ids(out << " outgoing ", c.outgoing);
   if (!c.learners.empty()) ids(out << " learners ", c.learners);
   if (!c.learners_next.empty()) ids(out << " next ", c.learners_next);
+  for (const member_data& m : c.data) out << ' ' << m.id << "=\"" << story::text_of(m.data) << '"';
   return out << (c.auto_leave ? " auto" : "");
 }
 

@@ -4,6 +4,8 @@
 #include <raft/configuration_change.hpp>
 
 #include <bit>
+#include <string>
+#include <string_view>
 
 #include "support/letter.hpp"
 #include "support/printing.hpp"
@@ -97,4 +99,61 @@ TEST_CASE("configuration_change: no step but the one out leads from a joint conf
   CHECK(simple_change(joint, {{2_n}, {}}).error().code == errc::not_ready);
   CHECK(enter_joint(joint, {{3_n}, {}}).error().code == errc::not_ready);
   CHECK(leave_joint(voters_of({1_n})).error().code == errc::not_ready);
+}
+
+// ---------------------------------------------------------------------------------------------------- members' data
+
+namespace {
+
+member_data datum(node_id id, std::string_view text) {
+  const payload view = payload_of(text);
+  return {id, {view.begin(), view.end()}};
+}
+
+std::string data_in(const configuration& c) {
+  std::string all;
+  for (const member_data& m : c.data) all += std::to_string(m.id.value) + '=' + text_of(m.data) + ' ';
+  return all;
+}
+
+configuration three_with_data() {
+  configuration c = voters_of({1_n, 2_n, 3_n});
+  c.data = {datum(1_n, "a"), datum(2_n, "b"), datum(3_n, "c")};
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("simple_change: who stays keeps its data, who goes loses it, who comes brings its own") {
+  const auto grown =
+      simple_change(three_with_data(), {{1_n, 2_n, 3_n, 4_n}, {5_n}, {datum(5_n, "e"), datum(4_n, "d")}});
+  REQUIRE(grown);
+  CHECK(data_in(*grown) == "1=a 2=b 3=c 4=d 5=e ");
+  const auto shrunk = simple_change(three_with_data(), {{1_n, 3_n}, {}});
+  REQUIRE(shrunk);
+  CHECK(data_in(*shrunk) == "1=a 3=c ");
+}
+
+TEST_CASE("simple_change: data alone may be set, replaced and taken away") {
+  const membership same{{1_n, 2_n, 3_n}, {}, {datum(3_n, "moved"), datum(1_n, "")}};
+  const auto next = simple_change(three_with_data(), same);
+  REQUIRE(next);
+  CHECK(data_in(*next) == "2=b 3=moved ");
+  CHECK_FALSE(*next == three_with_data());
+}
+
+TEST_CASE("simple_change: data of a stranger, or twice, is refused") {
+  for (const auto& wrong :
+       {std::vector{datum(4_n, "x")}, std::vector{datum(4_n, "")}, std::vector{datum(2_n, "x"), datum(2_n, "y")}}) {
+    const auto next = simple_change(three_with_data(), {{1_n, 2_n, 3_n}, {}, wrong});
+    REQUIRE_FALSE(next);
+    CHECK(next.error().code == errc::invalid_configuration);
+  }
+}
+
+TEST_CASE("enter_joint, leave_joint: both halves keep their data, and who leaves loses it with the way out") {
+  const auto joint = enter_joint(three_with_data(), {{3_n, 4_n}, {2_n}, {datum(4_n, "d")}});
+  REQUIRE(joint);
+  CHECK(data_in(*joint) == "1=a 2=b 3=c 4=d ");
+  CHECK(data_in(*leave_joint(*joint)) == "2=b 3=c 4=d ");
 }

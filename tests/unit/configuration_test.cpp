@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 #include <raft/configuration.hpp>
 
+#include <string>
+#include <string_view>
+
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
@@ -18,6 +21,17 @@ configuration joint() {
   c.learners = {5_n};
   c.learners_next = {3_n};
   c.auto_leave = true;
+  return c;
+}
+
+member_data datum(node_id id, std::string_view text) {
+  const payload view = payload_of(text);
+  return {id, {view.begin(), view.end()}};
+}
+
+configuration with_data() {
+  configuration c = joint();
+  c.data = {datum(1_n, "10.0.0.1:7000"), datum(3_n, "c"), datum(5_n, std::string(256, 'x'))};
   return c;
 }
 
@@ -93,15 +107,44 @@ TEST_CASE("validate: a list has 255 members at most") {
 }
 
 TEST_CASE("encode, decode_configuration: what was encoded is decoded") {
-  for (const configuration& c : {joint(), voters_of({1_n}), voters_of({5_n, node_id{UINT64_MAX}})}) {
+  for (const configuration& c : {joint(), with_data(), voters_of({1_n}), voters_of({5_n, node_id{UINT64_MAX}})}) {
     const auto back = decode_configuration(bytes_of(c));
     REQUIRE(back);
     CHECK(*back == c);
+    CHECK(bytes_of(c).size() == configuration_bytes(c));
   }
 }
 
+TEST_CASE("encode: a configuration without data has the form that every build reads") {
+  CHECK(bytes_of(joint())[0] == std::byte{1});
+  CHECK(bytes_of(with_data())[0] == std::byte{2});
+  bytes wire = bytes_of(joint());
+  wire[0] = std::byte{2};
+  wire.push_back(std::byte{0});
+  wire.push_back(std::byte{0});
+  CHECK(decode_configuration(wire).error().code == errc::malformed);  // it has one form
+}
+
+TEST_CASE("data_of: each member's own, empty where there is none") {
+  const configuration c = with_data();
+  CHECK(text_of(c.data_of(1_n)) == "10.0.0.1:7000");
+  CHECK(text_of(c.data_of(3_n)) == "c");
+  CHECK(c.data_of(5_n).size() == member_data_limit);
+  for (const node_id id : {2_n, 4_n, 6_n, nobody}) CHECK(c.data_of(id).empty());
+  CHECK_FALSE(c == joint());
+}
+
+TEST_CASE("validate: data is of members, sorted, once each, not empty and not too large") {
+  illegal([](configuration& c) { c.data = {datum(6_n, "x")}; });
+  illegal([](configuration& c) { c.data = {datum(nobody, "x")}; });
+  illegal([](configuration& c) { c.data = {datum(2_n, "x"), datum(1_n, "y")}; });
+  illegal([](configuration& c) { c.data = {datum(2_n, "x"), datum(2_n, "y")}; });
+  illegal([](configuration& c) { c.data = {datum(2_n, "")}; });
+  illegal([](configuration& c) { c.data = {datum(2_n, std::string(257, 'x'))}; });
+}
+
 TEST_CASE("decode_configuration: every length but the right one is refused") {
-  const bytes whole = bytes_of(joint());
+  const bytes whole = bytes_of(with_data());
   for (std::size_t cut = 0; cut < whole.size(); ++cut) {
     const bytes part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut));
     CHECK_FALSE(decode_configuration(part));
@@ -112,14 +155,14 @@ TEST_CASE("decode_configuration: every length but the right one is refused") {
 }
 
 TEST_CASE("decode_configuration: every byte counts") {
-  const bytes whole = bytes_of(joint());
+  const bytes whole = bytes_of(with_data());
   for (std::size_t i = 0; i < whole.size(); ++i) {
     for (const int flip : {1, 2, 0x80, 0xFF}) {
       bytes other = whole;
       other[i] ^= static_cast<std::byte>(flip);
       const auto read = decode_configuration(other);
       if (read) {
-        CHECK_FALSE(*read == joint());
+        CHECK_FALSE(*read == with_data());
         CHECK(bytes_of(*read) == other);  // one byte form for each
       }
     }
@@ -128,8 +171,10 @@ TEST_CASE("decode_configuration: every byte counts") {
 
 TEST_CASE("decode_configuration: another version, and a truth that is none") {
   bytes wire = bytes_of(joint());
-  wire[0] = std::byte{2};
-  CHECK(decode_configuration(wire).error().code == errc::unsupported_version);
+  for (const int version : {0, 3, 255}) {
+    wire[0] = static_cast<std::byte>(version);
+    CHECK(decode_configuration(wire).error().code == errc::unsupported_version);
+  }
   wire[0] = std::byte{1};
   wire[1] = std::byte{2};
   CHECK(decode_configuration(wire).error().code == errc::malformed);

@@ -252,6 +252,25 @@ TEST_CASE("begin_snapshot: refuses a configuration that could not be read back")
   CHECK(log.last_error().file.empty());
 }
 
+TEST_CASE("finish_snapshot: as much data as members may have is there after a restart") {
+  raft::configuration large;
+  for (std::uint64_t id = 1; id <= raft::configuration_limit; ++id) {
+    large.voters.push_back(raft::node_id{id});
+    large.data.push_back({raft::node_id{id}, std::vector<std::byte>(raft::member_data_limit, std::byte{7})});
+  }
+  test::disk d;
+  {
+    auto log = open(d);
+    propose(log, 1, "x");
+    REQUIRE(log.begin_snapshot({index_t{1}, term_t{1}, large, 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of("image")));
+    REQUIRE(log.finish_snapshot());
+    REQUIRE(log.sync().has_value());
+  }
+  d.crash({});
+  CHECK(open(d).snapshot().configuration == large);
+}
+
 TEST_CASE("read_snapshot: a block is good for its place only") {
   test::disk d;
   raft::file_log_options o = small();

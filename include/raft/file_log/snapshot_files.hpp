@@ -32,6 +32,8 @@ namespace raft::detail::wal {
 
 inline constexpr std::uint64_t snapshot_magic = 0x31504E5354464152;  // "RAFTSNP1"
 inline constexpr std::size_t snapshot_header_bytes = 40;
+/// More than the byte form of any snapshot_meta takes.
+inline constexpr std::size_t snapshot_place_limit = std::size_t{1} << 20;
 inline constexpr std::size_t slot_bytes = 24;
 inline constexpr std::size_t block_bytes = std::size_t{64} << 10;
 inline constexpr std::size_t trailer_bytes = 8;
@@ -91,12 +93,17 @@ struct snapshot_file {
   /// Reads and checks the header.
   result<void> read_header(std::uint64_t identity) {
     std::vector<std::byte> bytes(16384);
-    const auto n = file.read(bytes.data(), bytes.size(), 0);
+    auto n = file.read(bytes.data(), bytes.size(), 0);
     if (!n) return n.error();
     if (*n < snapshot_header_bytes || load_le<std::uint64_t>(bytes.data()) != snapshot_magic) {
       return damaged(0, "a snapshot does not begin as one");
     }
     const auto length = load_le<std::uint64_t>(bytes.data() + 32);
+    if (length > bytes.size() - snapshot_header_bytes && length <= snapshot_place_limit) {
+      bytes.resize(snapshot_header_bytes + static_cast<std::size_t>(length));
+      n = file.read(bytes.data(), bytes.size(), 0);
+      if (!n) return n.error();
+    }
     if (length > *n - snapshot_header_bytes) return damaged(32, "the header of a snapshot is damaged");
     const auto end = snapshot_header_bytes + static_cast<std::size_t>(length);
     if (load_le<std::uint32_t>(bytes.data() + 8) != crc32c(bytes.data() + 12, end - 12)) {
