@@ -369,3 +369,30 @@ TEST_CASE("apply: no-ops and configurations are not shown to the machine") {
   CHECK(b->machine().commands == std::vector<recorder::command>{{2_i, 1_t, "a"}, {4_i, 1_t, ""}});
   CHECK(b->applied() == 4_i);
 }
+
+TEST_CASE("note_executed: a machine elsewhere is not waited for where it has nothing to execute") {
+  setup how;
+  how.elsewhere = true;
+  SUBCASE("before the first command: a new leader's read is answered") {
+    auto a = start(1_n, {.members = voters(1)}, how);
+    win(*a);
+    CHECK(a->applied() == 1_i);  // the no-op, which it is never shown
+    CHECK(a->read(7));
+    CHECK(a->machine().reads == std::vector<recorder::answered>{{7, read_fate::ready, 1_i, ""}});
+  }
+  SUBCASE("behind the last command: what follows it is executed with it, and not before") {
+    auto b = start(2_n, {.term = 1, .members = voters(3)}, how);
+    CHECK(b->step(append(1_n, 2_n, 1_t, {}, 4_i, {no_op(1), {1, "x"}, members(1, voters(3)), no_op(1)})));
+    CHECK(b->applied() == 0_i);
+    CHECK(b->executed(2_i));
+    CHECK(b->applied() == 4_i);
+  }
+  SUBCASE("within the bound of what is not executed: what needs no execution does not fill it for ever") {
+    how.options.max_apply_bytes = entry_bytes(0);
+    auto b = start(2_n, {.term = 4, .members = voters(3)}, how);
+    CHECK(b->step(append(1_n, 2_n, 4_t, {}, 5_i, {no_op(1), no_op(2), no_op(3), no_op(4), {4, "x"}})));
+    for (int i = 0; i < 5; ++i) b->tick();
+    CHECK(texts(b->machine()) == std::vector<std::string>{"x"});
+    CHECK(b->applied() == 4_i);
+  }
+}

@@ -336,3 +336,23 @@ TEST_CASE("leave_leadership: each proposal ends once, over many changes of leade
     CHECK(c[id].state() == c[1].state());
   }
 }
+
+TEST_CASE("resolve_applied: what was executed elsewhere of a log that is replaced waits for the snapshot") {
+  setup how;
+  how.deferred = true;
+  how.elsewhere = true;
+  auto a = leader_of(3, how);
+  CHECK(a->propose({"a", "b", "c"}));
+  CHECK(a->persisted());
+  ack(*a, 2_n, 4_i);
+  REQUIRE(a->machine().commands.size() == 3);  // handed over, and not executed yet
+  // A leader of term 2 replaces the log by a snapshot; it is not durable here yet when the execution is reported.
+  CHECK(a->step(chunk(2_n, 1_n, 2_t, {9_i, 1_t}, voters(3), "image", 0, 5)));
+  REQUIRE(a->log().image().first_index() == 10_i);
+  CHECK(a->executed(3_i));
+  CHECK(a->executed(4_i));
+  CHECK(a->machine().fates.empty());
+  CHECK(a->persisted());
+  CHECK(a->machine().fates == fates{{2_i, 4_i, 1_t, fate::applied}});
+  CHECK(a->state() == "image");
+}

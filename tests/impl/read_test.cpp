@@ -253,3 +253,22 @@ TEST_CASE("answer_lower_term: an answer to a former leadership's round does not 
   CHECK(a->step(answer));
   CHECK(a->machine().reads.empty());
 }
+
+TEST_CASE("answer_lower_term: nor does an answer to a chunk of a former leadership") {
+  auto a = leader_of(3);
+  a->pass(50);
+  letter part = chunk(1_n, 2_n, 1_t, {9_i, 1_t}, voters(3), "image", 0, 5);
+  std::get<install_snapshot>(part.what.body).round = a->all<append_entries>().back().round;
+  auto b = start(2_n, {.term = 3, .members = voters(3)});
+  CHECK(b->step(part));
+  const letter answer = b->take_mail().at(0);
+  CHECK(answer.what.term == 3_t);
+  CHECK_FALSE(answer.as<install_snapshot_reply>().installed);
+  CHECK(a->step(say(3_n, 1_n, 2_t, append_entries_reply{})));
+  win(*a);
+  REQUIRE(a->term() == 3_t);
+  echo(*a, 3_n, 0, a->last());
+  CHECK(a->read(7));
+  CHECK(a->step(answer));
+  CHECK(a->machine().reads.empty());
+}

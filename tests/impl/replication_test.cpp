@@ -653,3 +653,21 @@ TEST_CASE("status: a peer's match stays below next, and next does not pass the l
     }
   }
 }
+
+TEST_CASE("on_append_success: nextIndex stays above matchIndex while a snapshot is being sent") {
+  auto a = start(1_n, {.term = 1,
+                       .commit_hint = 9,
+                       .members = voters(3),
+                       .base = {9_i, 1_t},
+                       .snapshot = {9_i, 1_t},
+                       .image = "image"});
+  win(*a);
+  CHECK(a->step(say(2_n, 1_n, a->term(), refused(9_i, {}, 0_i))));
+  REQUIRE(a->peer(2).state == progress_state::snapshot);
+  for (const index_t match : {3_i, 2_i, 6_i}) {
+    CHECK(a->step(say(2_n, 1_n, a->term(), matched(match))));
+    CHECK(a->peer(2).state == progress_state::snapshot);  // what follows is compacted: the snapshot it has to be
+    CHECK(a->peer(2).match < a->peer(2).next);
+  }
+  CHECK(a->peer(2).match == 6_i);
+}

@@ -167,6 +167,21 @@ TEST_CASE("take_snapshot: a write that fails when it is put in place stops the n
   CHECK(a->role() == role_kind::follower);
 }
 
+TEST_CASE("take_snapshot: when it fails for good, every fate that is open is told at once") {
+  auto a = start(1_n, {.members = voters(3)}, small_chunks());
+  win(*a);
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  CHECK(a->propose("x"));
+  CHECK(a->read(7));
+  a->log().failing = "finish";
+  const auto taken = a->take_snapshot();
+  REQUIRE_FALSE(taken);
+  CHECK(taken.error().code == errc::failed);
+  CHECK(a->machine().fates == std::vector<recorder::fated>{{2_i, 2_i, 1_t, fate::unknown}});
+  REQUIRE(a->machine().reads.size() == 1);
+  CHECK(a->machine().reads[0].what == read_fate::dropped);
+}
+
 // ---------------------------------------------------------------------------------------------------- to a follower
 
 TEST_CASE("send_chunk: a follower behind the compacted log catches up, in chunks no larger than the limit") {

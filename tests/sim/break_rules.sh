@@ -81,8 +81,8 @@ rule compacted_entries_taken_for_a_conflict impl/following.hpp 'if (end <= known
 rule idle_follower_never_learns_the_commit impl/replication.hpp \
   'append_entries{prev, prev_term, commit_index_, lead.round, {}}' \
   'append_entries{prev, prev_term, index_t{}, lead.round, {}}'
-rule snapshot_wipes_a_longer_log impl/snapshot.hpp 'const bool held = index <= commit_index_ ||
-                    (index <= log_.last_index() && log_.term_at(index) == chunk.last_included_term);' \
+rule snapshot_wipes_a_longer_log impl/snapshot.hpp 'const bool held =
+      index <= commit_index_ || (index <= log_.last_index() && log_.term_at(index) == chunk.last_included_term);' \
   'const bool held = index <= commit_index_;'
 rule installed_before_durable impl/snapshot.hpp 'installed ? speaks_for::everything : speaks_for::term_and_vote);' \
   'speaks_for::term_and_vote);'

@@ -85,6 +85,9 @@ result<std::unique_ptr<server>> try_start_as(node_id id, memory_log log, const s
 result<std::unique_ptr<server>> try_start(node_id id, memory_log log, const setup& how, recorder machine,
                                           std::shared_ptr<world> where) {
   if (where == nullptr) where = std::make_shared<world>();
+  if (how.deferred && how.elsewhere) {
+    return try_start_as<deferred_test_log, distant_recorder>(id, std::move(log), how, machine, std::move(where));
+  }
   if (how.deferred) {
     return try_start_as<deferred_test_log, recorder>(id, std::move(log), how, machine, std::move(where));
   }

@@ -37,7 +37,7 @@ struct world {
 struct setup {
   tunables options{};
   bool deferred = false;   ///< Writes complete when the test says so.
-  bool elsewhere = false;  ///< The machine executes when the test says so (with a Log that is durable on return).
+  bool elsewhere = false;  ///< The machine executes when the test says so.
   std::uint64_t seed = 1;
 };
 
