@@ -149,7 +149,7 @@ TEST_CASE("session: serials may come out of order; what fell out of the window i
   CHECK(run(s, "SESSION.DO 1 5 INCR k") == ":1\r\n");
   CHECK(run(s, "SESSION.DO 1 4 INCR k") == ":2\r\n");
   CHECK(run(s, "SESSION.DO 1 5 INCR k") == ":1\r\n");
-  const auto limit = static_cast<int>(sessions::answers_limit);
+  const auto limit = static_cast<int>(state::session_limits.window);
   for (int serial = 6; serial < 6 + limit; ++serial) run(s, "SESSION.DO 1 " + std::to_string(serial) + " INCR k");
   const std::string now = run(s, "GET k");
   const std::string stale = "-STALE the answer to this serial is not kept any more\r\n";
@@ -167,10 +167,10 @@ TEST_CASE("session: one that is not there is refused, and its number never comes
   run(s, "SESSION.OPEN");
   run(s, "SESSION.DO 2 1 INCR k");
   run(s, "SESSION.DO 1 1 INCR k");  // 2 is now the least recently used.
-  for (std::size_t i = 2; i < sessions::sessions_limit; ++i) run(s, "SESSION.OPEN");
+  for (std::size_t i = 2; i < state::session_limits.sessions; ++i) run(s, "SESSION.OPEN");
   CHECK(run(s, "SESSION.DO 1 1 INCR k") == ":2\r\n");
   run(s, "SESSION.OPEN");
-  CHECK(s.session_count() == sessions::sessions_limit);
+  CHECK(s.session_count() == state::session_limits.sessions);
   CHECK(run(s, "SESSION.DO 2 1 INCR k") == none);
   CHECK(run(s, "SESSION.DO 2 2 INCR k") == none);
   CHECK(run(s, "SESSION.DO 1 1 INCR k") == ":2\r\n");
@@ -222,7 +222,7 @@ TEST_CASE("snapshot: data and sessions come back, in pieces of any size") {
 
 TEST_CASE("snapshot: the order in which sessions are forgotten survives it") {
   state s;
-  for (std::size_t i = 0; i < sessions::sessions_limit; ++i) run(s, "SESSION.OPEN");
+  for (std::size_t i = 0; i < state::session_limits.sessions; ++i) run(s, "SESSION.OPEN");
   run(s, "SESSION.DO 1 1 INCR k");
   state t;
   REQUIRE(restore(t, image_of(s), 1000));
@@ -269,13 +269,16 @@ TEST_CASE("snapshot: one that is cut, longer, or damaged is refused and changes 
 TEST_CASE("snapshot: sessions that cannot be are refused") {
   const auto image = [](std::uint64_t last, std::uint64_t first, std::uint64_t second) {
     std::string bytes;
+    const auto words = [&bytes](std::initializer_list<std::uint64_t> numbers) {
+      for (std::uint64_t n : numbers) {
+        for (int i = 0; i < 8; ++i, n >>= 8) bytes.push_back(static_cast<char>(n & 0xff));
+      }
+    };
     put_string(bytes, "raft-kv");
-    for (const std::uint64_t n : {std::uint64_t{1}, last, std::uint64_t{0}, std::uint64_t{2}}) put_number(bytes, n);
-    for (const std::uint64_t id : {first, second}) {
-      put_number(bytes, id);
-      put_number(bytes, 0);  // floor
-      put_number(bytes, 0);  // answers
-    }
+    put_number(bytes, 2);  // version
+    put_number(bytes, 0);  // pairs
+    words({1, 10'000, 64, 64 << 20, 0, 0, last, 2});
+    for (const std::uint64_t id : {first, second}) words({id, 0, 0, 0});
     put_string(bytes, "end");
     return bytes;
   };

@@ -2,25 +2,25 @@
 
 // The replicated state: the data and the sessions, what an entry of the log does to them, and their form in a snapshot.
 //
-// A snapshot is: the word "raft-kv", a version, the last session number given out; the number of pairs and the pairs;
-// the number of sessions and the sessions, the least recently used first, each with its floor and its answers; and the
-// word "end". It is written and read in pieces of bounded size.
+// A snapshot is: the word "raft-kv", a version; the number of pairs and the pairs; the sessions in their own form
+// (raft/sessions.hpp); and the word "end". It is written and read in pieces of bounded size.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <raft/result.hpp>
+#include <raft/sessions.hpp>
 #include <raft/types.hpp>
 
 #include "bytes.hpp"
 #include "command.hpp"
 #include "resp.hpp"
-#include "sessions.hpp"
 #include "store.hpp"
 
 namespace kv {
@@ -44,6 +44,12 @@ class snapshot_writer {
       buffer_.append(text.substr(at, piece));
       if (buffer_.size() >= piece) flush();
     }
+  }
+  /// What is in a form of its own already.
+  raft::result<void> operator()(raft::payload bytes) {
+    buffer_.append(as_text(bytes));
+    if (buffer_.size() >= piece) flush();
+    return outcome_;
   }
   raft::result<void> finish() {
     flush();
@@ -99,6 +105,18 @@ class snapshot_reader {
     return text;
   }
 
+  /// Fills the span with what is in a form of its own.
+  raft::result<void> operator()(std::span<std::byte> to) {
+    while (!to.empty() && at_hand()) {
+      const std::size_t n = std::min(to.size(), rest_.size());
+      std::ranges::copy(as_payload(rest_.substr(0, n)), to.begin());
+      rest_.remove_prefix(n);
+      to = to.subspan(n);
+    }
+    if (!to.empty()) fail();
+    return outcome_;
+  }
+
   std::uint64_t fail() {
     if (outcome_) outcome_ = raft::error{raft::errc::corrupt, {}, 0, "the snapshot is not in the form of raft-kv"};
     rest_ = {};
@@ -136,6 +154,9 @@ class snapshot_reader {
 
 class state {
  public:
+  /// A rule of the replicated state: every server of a cluster has the same.
+  static constexpr raft::session_limits session_limits{.sessions = 10'000, .window = 64, .bytes = 64 << 20};
+
   /// Does what an entry of the log says, and appends the reply for the client to `out`.
   void apply(std::string_view entry, std::string& out) {
     command c;
@@ -161,22 +182,12 @@ class state {
     detail::snapshot_writer<Sink> to{sink};
     to.string(mark);
     to.number(version);
-    to.number(sessions_.last_id());
     to.number(store_.size());
     store_.for_each([&to](std::string_view key, std::string_view value) {
       to.string(key);
       to.string(value);
     });
-    to.number(sessions_.size());
-    sessions_.for_each([&to](const session& s) {
-      to.number(s.id);
-      to.number(s.floor);
-      to.number(s.answers.size());
-      for (const auto& [serial, answer] : s.answers) {
-        to.number(serial);
-        to.string(answer);
-      }
-    });
+    if (auto written = sessions_.write(to); !written) return written;
     to.string(end_mark);
     return to.finish();
   }
@@ -188,13 +199,13 @@ class state {
     detail::snapshot_reader<Source> from{source};
     if (from.string() != mark || from.number() != version) from.fail();
     store data;
-    sessions known;
-    known.set_last_id(from.number());
+    raft::sessions known;
     for (std::uint64_t left = from.number(); left > 0 && from.good(); --left) {
       std::string key = from.string();
       data.put(std::move(key), from.string());
     }
-    for (std::uint64_t left = from.number(); left > 0 && from.good(); --left) restore_session(from, known);
+    if (!from.good()) return from.outcome();
+    if (auto restored = known.restore(from); !restored) return restored;
     if (from.string() != end_mark || !from.at_end()) from.fail();
     if (!from.good()) return from.outcome();
     store_ = std::move(data);
@@ -205,45 +216,31 @@ class state {
  private:
   static constexpr std::string_view mark = "raft-kv";
   static constexpr std::string_view end_mark = "end";
-  static constexpr std::uint64_t version = 1;
+  static constexpr std::uint64_t version = 2;
 
   void apply_once(const command& c, std::string& out) {
-    std::string_view known;
-    switch (sessions_.look_up(c.session, c.serial, known)) {
-      case sessions::found::unknown_session:
+    const auto reply = sessions_.once(c.session, c.serial, [&] {
+      const std::size_t from = out.size();
+      store_.execute(c, out);
+      return as_payload(std::string_view{out}.substr(from));
+    });
+    switch (reply.what) {
+      case raft::session_outcome::unknown:
+      case raft::session_outcome::expired:
         return resp::write_error(out,
                                  "NOSESSION no such session: never opened, or forgotten as the least recently used");
-      case sessions::found::too_old:
+      case raft::session_outcome::too_old:
         return resp::write_error(out, "STALE the answer to this serial is not kept any more");
-      case sessions::found::answered:
-        out.append(known);
+      case raft::session_outcome::answered:
+        out.append(as_text(reply.answer));
         return;
-      case sessions::found::fresh:
-        break;
-    }
-    const std::size_t from = out.size();
-    store_.execute(c, out);
-    sessions_.keep(c.session, c.serial, std::string_view{out}.substr(from));
-  }
-
-  template <class Source>
-  static void restore_session(detail::snapshot_reader<Source>& from, sessions& known) {
-    session s;
-    s.id = from.number();
-    s.floor = from.number();
-    for (std::uint64_t left = from.number(); left > 0 && from.good(); --left) {
-      const std::uint64_t serial = from.number();
-      s.answers.emplace(serial, from.string());
-    }
-    if (s.id == 0 || s.id > known.last_id() || known.holds(s.id)) {
-      from.fail();
-    } else {
-      known.adopt(std::move(s));
+      case raft::session_outcome::fresh:
+        return;
     }
   }
 
   store store_{};
-  sessions sessions_{};
+  raft::sessions sessions_{session_limits};
   std::vector<std::string_view> words_{};
 };
 
