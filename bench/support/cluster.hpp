@@ -48,11 +48,11 @@ struct manual_clock {
 class in_box {
  public:
   template <raft::checksums Covered, class Body>
-  void put(const raft::envelope& m, const Body& body) {
-    auto bytes = raft::encode<Covered>(m, body, the_cluster, std::span{memory_}.subspan(used_));
+  void put(const raft::envelope& m, const Body& body, raft::entries_check& sums) {
+    auto bytes = raft::encode<Covered>(m, body, the_cluster, std::span{memory_}.subspan(used_), sums);
     if (!bytes) {
       memory_.resize(2 * (used_ + raft::frame_bytes(body)), std::byte{0});
-      bytes = raft::encode<Covered>(m, body, the_cluster, std::span{memory_}.subspan(used_));
+      bytes = raft::encode<Covered>(m, body, the_cluster, std::span{memory_}.subspan(used_), sums);
     }
     used_ += must(bytes);
   }
@@ -69,9 +69,10 @@ template <raft::checksums Covered>
 struct frames_to_in_boxes {
   in_box* boxes = nullptr;
   std::uint64_t* sent = nullptr;
+  raft::entries_check sums{};
   template <class Body>
   void send(const raft::envelope& m, const Body& body) {
-    boxes[m.to.value - 1].template put<Covered>(m, body);
+    boxes[m.to.value - 1].template put<Covered>(m, body, sums);
     ++*sent;
   }
   void send(const raft::message& m) {
@@ -128,7 +129,7 @@ class cluster {
     nodes_.reserve(size);
     for (std::size_t k = 1; k <= size; ++k) {
       allocations::charge_to(k);
-      nodes_.push_back(must(node::create(raft::node_id{k}, o, k, {boxes_.data(), &sent_},
+      nodes_.push_back(must(node::create(raft::node_id{k}, o, k, {boxes_.data(), &sent_, {}},
                                          raft::memory_log{raft::voters_of(ids)}, {&time_}, {})));
     }
     allocations::charge_to(0);

@@ -18,17 +18,7 @@
 //    32      8  to
 //    40      8  term
 //
-//  kind                       fields from byte 48 on; a truth is 0 or 1                               then
-//   0  request_pre_vote       last_log_index, last_log_term
-//   1  request_pre_vote_reply asked, granted
-//   2  request_vote           last_log_index, last_log_term
-//   3  request_vote_reply     granted
-//   4  append_entries         prev_log_index, prev_log_term, leader_commit, round,
-//                             count u32, size u32 of the entries                                      the entries
-//   5  append_entries_reply   success, index, hint_index, hint_term, last_log_index, round
-//   6  install_snapshot       last_included_index, last_included_term, id, size, offset, round,
-//                             size u32 of the configuration, size u32 of the data                     both; zeros to 8
-//   7  install_snapshot_reply last_included_index, id, offset, installed, round
+// From byte 48 on the fields of the kind follow; codec_layout.hpp has the table of them.
 //
 // Entries stand in the frame as they stand in a Log (entry.hpp): encoding copies one block, decoding views one.
 //
@@ -141,10 +131,9 @@ constexpr std::uint64_t field_value(bool field) noexcept { return field ? 1 : 0;
 constexpr std::uint64_t field_value(std::uint64_t field) noexcept { return field; }
 
 /// Writes head_bytes<Body> bytes. Written and summed in words, so that no load waits for stores narrower than itself.
-template <checksums Covered, class Body, std::size_t Views>
+template <class Body, std::size_t Views>
 constexpr void write_head(std::byte* to, const envelope& m, cluster_id cluster, const Body& body,
-                          const frame_tail<Views>& tail) noexcept {
-  const std::uint32_t tail_check = Covered == checksums::all ? tail.check() : 0;
+                          const frame_tail<Views>& tail, std::uint32_t tail_check) noexcept {
   store_le<std::uint64_t>(to + 8,
                           frame_version | std::uint64_t{kind_of<Body>()} << 8 | std::uint64_t{tail_check} << 32);
   store_le<std::uint64_t>(to + 16, cluster.value);
@@ -157,6 +146,11 @@ constexpr void write_head(std::byte* to, const envelope& m, cluster_id cluster, 
   if constexpr (has_tail<Body>) store_le<std::uint64_t>(at, tail.sizes);
   const std::uint32_t check = crc32c_fixed<head_bytes<Body> - 8>(to + 8);
   store_le<std::uint64_t>(to, two_sizes(head_bytes<Body> + tail.bytes(), check));
+}
+
+template <checksums Covered, std::size_t Views>
+constexpr std::uint32_t tail_check(const frame_tail<Views>& tail) noexcept {
+  return Covered == checksums::all ? tail.check() : 0;
 }
 
 /// Why a frame of `bytes` bytes was not written.
@@ -175,22 +169,71 @@ template <class Body>
   return visit_body(m.body, [](const auto& body) { return frame_bytes(body); });
 }
 
+/// The checksum of entries that a leader sends to one follower after the other, computed once: keep one beside each
+/// node's Transport and give it to `encode`. What stands at an index of the leader of a term never changes while it
+/// leads [Fig. 3, Leader Append-Only], so where entries stand says what they are; requests that no leader's node made
+/// must not be summed with it. A value; not safe to use from two threads at once.
+class entries_check {
+ public:
+  /// CRC-32C of the entries of `request`. O(1) if they are those of the last call, else O(bytes).
+  constexpr std::uint32_t of(const envelope& m, const append_entries& request) noexcept {
+    const place now{m.from, m.term, request.prev_log_index, request.entries.data(), request.entries.bytes()};
+    if (now != place_) {
+      place_ = now;
+      check_ = detail::tail_of(request).check();
+    }
+    return check_;
+  }
+
+ private:
+  struct place {
+    node_id leader{};
+    term_t term{};
+    index_t before{};
+    const std::byte* data = nullptr;
+    std::size_t bytes = 0;
+    friend constexpr bool operator==(const place&, const place&) = default;
+  };
+  place place_{};
+  std::uint32_t check_ = 0;
+};
+
+namespace detail {
+
+/// Writes the frame if there is room for it; `check_of(tail)` is asked for the checksum of what follows the head.
+template <class Body, class CheckOf>
+constexpr result<std::size_t> write_frame(const envelope& m, const Body& body, cluster_id cluster,
+                                          std::span<std::byte> out, CheckOf&& check_of) noexcept {
+  const auto tail = tail_of(body);
+  const std::size_t bytes = head_bytes<Body> + tail.bytes();
+  if (bytes > std::min<std::size_t>(out.size(), UINT32_MAX)) return no_room(bytes);
+  write_head(out.data(), m, cluster, body, tail, check_of(tail));
+  std::byte* at = out.data() + head_bytes<Body>;
+  for (const payload view : tail.views) {
+    copy_few(at, view.data(), view.size());
+    at += view.size();
+  }
+  return bytes;
+}
+
+}  // namespace detail
+
 /// Writes the frame of a message to the beginning of `out`, and answers how many bytes it took: one copy of what the
 /// message views, straight from where it lies (a Log's memory) to where the caller wants it. `out` must not overlap it.
 /// Refuses with too_large (`error.detail`: the frame's bytes) if `out` or the length field, u32, is too small.
 template <checksums Covered = checksums::all, class Body>
 [[nodiscard]] constexpr result<std::size_t> encode(const envelope& m, const Body& body, cluster_id cluster,
                                                    std::span<std::byte> out) noexcept {
-  const auto tail = detail::tail_of(body);
-  const std::size_t bytes = detail::head_bytes<Body> + tail.bytes();
-  if (bytes > std::min<std::size_t>(out.size(), UINT32_MAX)) return detail::no_room(bytes);
-  detail::write_head<Covered>(out.data(), m, cluster, body, tail);
-  std::byte* at = out.data() + detail::head_bytes<Body>;
-  for (const payload view : tail.views) {
-    detail::copy_few(at, view.data(), view.size());
-    at += view.size();
-  }
-  return bytes;
+  return detail::write_frame(m, body, cluster, out, [](const auto& tail) { return detail::tail_check<Covered>(tail); });
+}
+/// The same; entries are summed once for all followers that they go to.
+template <checksums Covered = checksums::all, class Body>
+[[nodiscard]] constexpr result<std::size_t> encode(const envelope& m, const Body& body, cluster_id cluster,
+                                                   std::span<std::byte> out, entries_check& sums) noexcept {
+  return detail::write_frame(m, body, cluster, out, [&](const auto& tail) {
+    if constexpr (std::is_same_v<Body, append_entries> && Covered == checksums::all) return sums.of(m, body);
+    return detail::tail_check<Covered>(tail);
+  });
 }
 template <checksums Covered = checksums::all>
 [[nodiscard]] constexpr result<std::size_t> encode(const message& m, cluster_id cluster,
@@ -209,7 +252,7 @@ template <checksums Covered = checksums::all, class Buffer>
     if (bytes > UINT32_MAX) return detail::no_room(bytes);
     const std::size_t begin = out.size();
     out.resize(begin + detail::head_bytes<Body>, std::byte{0});
-    detail::write_head<Covered>(out.data() + begin, envelope_of(m), cluster, body, tail);
+    detail::write_head(out.data() + begin, envelope_of(m), cluster, body, tail, detail::tail_check<Covered>(tail));
     for (const payload view : tail.views) out.insert(out.end(), view.begin(), view.end());
     return bytes;
   });
@@ -238,7 +281,8 @@ template <checksums Covered = checksums::all>
     pieces.bytes = pieces.head_bytes + tail.bytes();
     if (pieces.bytes > UINT32_MAX) return detail::no_room(pieces.bytes);
     std::copy(tail.views.begin(), tail.views.end(), pieces.views.begin());
-    detail::write_head<Covered>(pieces.head_storage.data(), envelope_of(m), cluster, body, tail);
+    detail::write_head(pieces.head_storage.data(), envelope_of(m), cluster, body, tail,
+                       detail::tail_check<Covered>(tail));
     return pieces;
   });
 }

@@ -1,7 +1,19 @@
 #pragma once
 
-// Which fields each kind of message has in its frame, and in which order: the table of codec.hpp as the compiler reads
-// it. Part of that battery. A new kind of message gets its row here, at the end.
+// Which fields each kind of message has in its frame, behind the header that codec.hpp describes: the table for the
+// reader, and the same for the compiler. Part of that battery. A new kind of message gets its row in both, at the end.
+//
+//  kind                       fields from byte 48 on; a truth is 0 or 1                               then
+//   0  request_pre_vote       last_log_index, last_log_term
+//   1  request_pre_vote_reply asked, granted
+//   2  request_vote           last_log_index, last_log_term
+//   3  request_vote_reply     granted
+//   4  append_entries         prev_log_index, prev_log_term, leader_commit, round,
+//                             count u32, size u32 of the entries                                      the entries
+//   5  append_entries_reply   success, index, hint_index, hint_term, last_log_index, round
+//   6  install_snapshot       last_included_index, last_included_term, id, size, offset, round,
+//                             size u32 of the configuration, size u32 of the data                     both; zeros to 8
+//   7  install_snapshot_reply last_included_index, id, offset, installed, round
 
 #include <algorithm>
 #include <array>
@@ -21,8 +33,7 @@ inline constexpr std::size_t frame_header_bytes = 48;
 
 namespace detail {
 
-/// The fields of each kind, in the order of the wire. A new kind of message needs a row here, and at the end of the
-/// table above; without one, this does not compile.
+/// The fields of each kind, in the order of the wire. Without a row for a new kind, the codec does not compile.
 template <class Body>
 struct frame_layout;
 

@@ -176,7 +176,8 @@ class memory_log {
 
   /// Starts to write one, and discards an unfinished one. No memory is set aside on the word of meta.size.
   constexpr result<void> begin_snapshot(const snapshot_meta& meta) {
-    partial_ = {meta, 0};
+    partial_.meta = meta;
+    partial_.received = 0;
     partial_image_.clear();
     partial_crc_ = 0;
     return {};
@@ -200,8 +201,9 @@ class memory_log {
     partial_.meta.size = partial_.received;
     if (partial_.meta.id == 0) partial_.meta.id = id_of(partial_crc_, partial_.received);
     place_snapshot(partial_.meta);
-    image_ = std::exchange(partial_image_, {});
-    partial_ = {};
+    image_.swap(partial_image_);  // both keep their memory: the next snapshot is written without an allocation
+    partial_.meta.index = index_t{};
+    partial_.received = 0;
     return next_mark();
   }
 
@@ -224,8 +226,12 @@ class memory_log {
   }
 
   friend constexpr bool operator==(const memory_log& a, const memory_log& b) noexcept {
-    return a.hard_ == b.hard_ && a.snapshot_ == b.snapshot_ && a.image_ == b.image_ &&
-           a.partial_.meta == b.partial_.meta && a.partial_image_ == b.partial_image_ && a.entries_ == b.entries_;
+    const bool writing = a.partial_.meta.index != index_t{};
+    const bool same_partial =
+        a.partial_.meta.index == b.partial_.meta.index &&
+        (!writing || (a.partial_.meta == b.partial_.meta && a.partial_image_ == b.partial_image_));
+    return a.hard_ == b.hard_ && a.snapshot_ == b.snapshot_ && a.image_ == b.image_ && same_partial &&
+           a.entries_ == b.entries_;
   }
 
  private:

@@ -283,6 +283,49 @@ TEST_CASE("encode_pieces: views the message's memory, and the head is found agai
   CHECK(copy.head().size() == 88);
 }
 
+TEST_CASE("encode: with a remembered checksum every follower gets the frame that it would get without one") {
+  const bytes wire = batch(20, 5);
+  message m = append_message(wire, 20);
+  entries_check sums;
+  const auto same_as_without = [&] {
+    const auto& body = std::get<append_entries>(m.body);
+    bytes with(frame_bytes(m), std::byte{});
+    bytes without(frame_bytes(m), std::byte{});
+    return encode(envelope_of(m), body, home, with, sums) && encode(m, home, without) && with == without;
+  };
+  CHECK(same_as_without());
+  m.to = node_id{3};
+  CHECK(same_as_without());
+  // Other entries: of another length, place, term or leader; each differs from the one before in that alone.
+  auto& body = std::get<append_entries>(m.body);
+  body.entries = *entries::parse(wire.data(), entry_bytes(5) * 4, 4);
+  CHECK(same_as_without());
+  bytes changing = wire;
+  body.entries = *entries::parse(changing.data(), changing.size(), 20);
+  CHECK(same_as_without());
+  const auto changes = [&changing] { changing[entry_header_bytes] ^= std::byte{1}; };
+  changes();
+  body.prev_log_index = body.prev_log_index.next();
+  CHECK(same_as_without());
+  changes();
+  m.term = m.term.next();
+  CHECK(same_as_without());
+  changes();
+  m.from = node_id{4};
+  CHECK(same_as_without());
+}
+
+TEST_CASE("entries_check: sums entries up once for all followers") {
+  bytes wire = batch(20, 5);
+  message m = append_message(wire, 20);
+  entries_check sums;
+  const std::uint32_t first = sums.of(envelope_of(m), std::get<append_entries>(m.body));
+  // What a leader's log never does shows that it did not look again.
+  wire[entry_header_bytes] ^= std::byte{1};
+  m.to = node_id{3};
+  CHECK(sums.of(envelope_of(m), std::get<append_entries>(m.body)) == first);
+}
+
 TEST_CASE("append_frame: reuses the capacity and leaves what is there") {
   const bytes wire = batch(8, 50);
   bytes out;
@@ -581,7 +624,7 @@ TEST_CASE("decode: what it takes from a sealed frame with random words is encode
 
 // ---------------------------------------------------------------------------------------------------- byte by byte
 
-TEST_CASE("the byte form: one frame of each kind, written out from the table in codec.hpp") {
+TEST_CASE("the byte form: one frame of each kind, written out from the tables in codec.hpp and codec_layout.hpp") {
   // length, check; version, kind, flags, check; cluster; from; to; term
   constexpr std::array<std::string_view, 8> golden{
       "40 00 00 00 5c c9 2f 3b 01 00 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "

@@ -246,6 +246,19 @@ TEST_CASE("contract 8: a snapshot is written beside the current one, piece by pi
   CHECK(log.partial().received == 0);
 }
 
+TEST_CASE("finish_snapshot: two images take turns in their memory, so that a steady state allocates nothing") {
+  memory_log log{three()};
+  append_terms(log, {1, 1, 1, 1});
+  const auto image_of = [&log](std::uint64_t index) {
+    CHECK(install(log, place(index, 1), "as large as the others") != mark_t{});
+    return log.read_snapshot(0, 1)->data();
+  };
+  const std::byte* const first = image_of(1);
+  const std::byte* const second = image_of(2);
+  CHECK(image_of(3) == first);
+  CHECK(image_of(4) == second);
+}
+
 TEST_CASE("contract 8: begin_snapshot discards an unfinished one") {
   memory_log log{three()};
   CHECK(log.begin_snapshot(place(2, 1)).has_value());
