@@ -49,6 +49,7 @@
 #include <raft/storage.hpp>
 #include <raft/types.hpp>
 #include <raft/waiting.hpp>
+#include <raft/why.hpp>
 #include <raft/window.hpp>
 
 namespace raft {
@@ -139,6 +140,10 @@ class node {
   /// When tick() next has anything to do; a moment that has passed if there is work left from the last call.
   [[nodiscard]] constexpr time_point deadline() const;
   [[nodiscard]] constexpr status_type status() const;
+  /// Why an entry is not committed, why there is no leader, why a member is not sent more; see why.hpp. O(peers).
+  [[nodiscard]] constexpr commit_delay why_not_committed(index_t index) const;
+  [[nodiscard]] constexpr leader_absence why_no_leader() const;
+  [[nodiscard]] constexpr peer_pause why_paused(node_id peer) const;
   [[nodiscard]] constexpr node_id id() const noexcept { return id_; }
   [[nodiscard]] constexpr role_kind role() const noexcept { return static_cast<role_kind>(role_.index()); }
   [[nodiscard]] constexpr term_t term() const noexcept { return hard_.current_term; }
@@ -327,6 +332,13 @@ class node {
   [[gnu::cold]] constexpr void send_chunk(leader_role& lead, peer& p);
   constexpr void compact_log();
 
+  // --------------------------------------------------------------------------------------- answers [impl/why.hpp]
+
+  constexpr void explain_count(const leader_role& lead, commit_delay& d) const;
+  constexpr void explain_votes(const roles::tally& votes, std::span<const node_id> refused_before,
+                               leader_absence& a) const;
+  [[nodiscard]] constexpr peer_pause::cause cause_of_pause(const peer& p) const;
+
   // ----------------------------------------------------------------------------------------- effects [impl/settle.hpp]
 
   constexpr void settle();
@@ -442,6 +454,7 @@ class node {
 #include <raft/impl/settle.hpp>
 #include <raft/impl/snapshot.hpp>
 #include <raft/impl/step.hpp>
+#include <raft/impl/why.hpp>
 
 #undef RAFT_NODE_TEMPLATE
 #undef RAFT_NODE

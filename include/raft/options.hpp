@@ -36,6 +36,18 @@ template <class Duration>
   }
 }
 
+/// A duration in milliseconds, rounded down; see `milliseconds`.
+template <class Duration>
+[[nodiscard]] constexpr std::int64_t count_of_milliseconds(Duration d) noexcept {
+  if constexpr (std::is_arithmetic_v<Duration>) {
+    return static_cast<std::int64_t>(d);
+  } else {
+    using period = typename Duration::period;
+    return static_cast<std::int64_t>(d.count()) / period::den * 1000 * period::num +
+           static_cast<std::int64_t>(d.count()) % period::den * 1000 * period::num / period::den;
+  }
+}
+
 /// The duration of `n` ticks of its own unit.
 template <class Duration>
 [[nodiscard]] constexpr Duration duration_of(std::int64_t n) noexcept {

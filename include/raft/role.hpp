@@ -39,6 +39,7 @@ struct follower {
 
 struct pre_candidate {
   tally votes{};
+  std::vector<node_id> refused_before{};  ///< Who refused in the round before this one, if there was one.
 };
 
 struct candidate {

@@ -9,6 +9,7 @@
 //   I21-I31   both of these: one leader a term, log matching, committed entries, state machines
 //   I32-I37   invariants_messages.hpp  what a message may claim when it leaves
 //   I38-I42   invariants_clients.hpp   fates, reads, durability of answers
+//   I49       invariants_answers.hpp   what a node answers to "why?"
 //
 // Not here: I43-I45 liveness.hpp; I47 is the simulator's hostile input (workload.hpp); I48 the trace hash. I18
 // (transfer) and the lease reads of I37 await the features that they speak of.
@@ -152,6 +153,11 @@ class invariants {
   void i38_real_time_order(server& s, const shadow::open_proposal& p);
   void i40_fate(server& s, const shadow::open_proposal& p, fate what);
 
+  // ---- [invariants_answers.hpp]
+  void i49_answers(server& s, const glance& now);
+  void i49_answers_of_leader(server& s, const server::status_type& status);
+  [[nodiscard]] static std::string text_of(const sentence& said) { return std::string(said.view()); }
+
   [[nodiscard]] shadow& shadow_of(const server& s) noexcept { return history_.servers[s.slot]; }
   [[nodiscard]] server* find(node_id id) const noexcept;
   [[nodiscard]] const shadow* find_shadow(node_id id) const noexcept;
@@ -198,6 +204,7 @@ inline const shadow* invariants::find_shadow(node_id id) const noexcept {
 
 }  // namespace raft::testing
 
+#include "invariants_answers.hpp"
 #include "invariants_clients.hpp"
 #include "invariants_log.hpp"
 #include "invariants_messages.hpp"

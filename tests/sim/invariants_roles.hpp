@@ -316,7 +316,9 @@ inline void invariants::after_call(server& s) {
     i10_progress(s, status);
     i11_honest_match(s, status);
     i14_uncommitted_bytes(s, status);
+    i49_answers_of_leader(s, status);
   }
+  i49_answers(s, now);
   sh.now = now;
 }
 

@@ -30,6 +30,8 @@ enum class meter : std::uint8_t {
   durable_machines_restarted,
   // Membership.
   changes, changes_refused, changes_with_data, joint_configurations_left, configurations_committed, leaders_removed,
+  // Answers to "why?".
+  absences_with_refusals, pauses_by_limits, delays_of_earlier_terms, delays_of_own_disks,
   // The shape of the cluster and of the end.
   learners, joint_configurations, single_voters, even_voters, ends_with_all, ends_with_core, ends_with_hub, ends_with_service, stability_watched,
   count_,  ///< Not a meter: how many there are.
@@ -53,6 +55,7 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "reads_dropped", "applied", "applied_elsewhere", "machines_restored", "durable_machines_restarted",
     "changes", "changes_refused", "changes_with_data", "joint_configurations_left", "configurations_committed",
     "leaders_removed",
+    "absences_with_refusals", "pauses_by_limits", "delays_of_earlier_terms", "delays_of_own_disks",
     "learners", "joint_configurations", "single_voters", "even_voters", "ends_with_all", "ends_with_core",
     "ends_with_hub", "ends_with_service", "stability_watched",
 };

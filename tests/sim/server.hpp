@@ -118,6 +118,9 @@ class server : public disk_watcher, public machine_watcher {
   [[nodiscard]] virtual glance look() const = 0;
   [[nodiscard]] virtual status_type status() const = 0;
   [[nodiscard]] virtual const raft::configuration& configuration() const = 0;
+  [[nodiscard]] virtual commit_delay why_not_committed(index_t index) const = 0;
+  [[nodiscard]] virtual leader_absence why_no_leader() const = 0;
+  [[nodiscard]] virtual peer_pause why_paused(node_id peer) const = 0;
 
   // ---- the simulation's notes
 
@@ -253,6 +256,9 @@ class engine_server final : public server {
   }
   [[nodiscard]] status_type status() const override { return node_->status(); }
   [[nodiscard]] const raft::configuration& configuration() const override { return node_->configuration(); }
+  [[nodiscard]] commit_delay why_not_committed(index_t index) const override { return node_->why_not_committed(index); }
+  [[nodiscard]] leader_absence why_no_leader() const override { return node_->why_no_leader(); }
+  [[nodiscard]] peer_pause why_paused(node_id peer) const override { return node_->why_paused(peer); }
 
  private:
   std::optional<node_type> node_{};

@@ -64,6 +64,9 @@ class server_of final : public server {
   result<change_preview> preview(const membership& target) override { return node_->preview_change(target); }
   [[nodiscard]] ms deadline() const override { return node_->deadline(); }
   [[nodiscard]] raft::status<ms> status() const override { return node_->status(); }
+  [[nodiscard]] commit_delay why_not_committed(index_t index) const override { return node_->why_not_committed(index); }
+  [[nodiscard]] leader_absence why_no_leader() const override { return node_->why_no_leader(); }
+  [[nodiscard]] peer_pause why_paused(std::uint64_t peer) const override { return node_->why_paused(node_id{peer}); }
   [[nodiscard]] bool failed() const override { return node_->failed(); }
   [[nodiscard]] test_log& log() override { return node_->log(); }
   [[nodiscard]] recorder& machine() override { return node_->machine(); }

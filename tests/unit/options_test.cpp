@@ -89,3 +89,11 @@ TEST_CASE("never: later than any moment") {
   using moment = std::chrono::steady_clock::time_point;
   CHECK(never<moment>() == moment::max());
 }
+
+TEST_CASE("count_of_milliseconds: undoes milliseconds, rounds down, and does not overflow") {
+  using std::chrono::nanoseconds;
+  CHECK(raft::count_of_milliseconds(std::int64_t{7}) == 7);
+  CHECK(raft::count_of_milliseconds(nanoseconds{1'999'999}) == 1);
+  CHECK(raft::count_of_milliseconds(std::chrono::hours{24 * 365 * 200}) == std::int64_t{24 * 365 * 200} * 3'600'000);
+  CHECK(raft::count_of_milliseconds(nanoseconds::max()) == nanoseconds::max().count() / 1'000'000);
+}

@@ -41,9 +41,13 @@ constexpr bool RAFT_NODE::may_campaign() const {
 /// [thesis 9.6]: asks whether it would win, and raises nothing meanwhile.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::start_pre_vote() {
-  become<pre_candidate>().votes.take(id_, true);
+  std::vector<node_id> refused_before;
+  if (auto* former = std::get_if<pre_candidate>(&role_)) refused_before = std::move(former->votes.refused);
+  auto& self = become<pre_candidate>();
+  self.refused_before = std::move(refused_before);
+  self.votes.take(id_, true);
   reset_election_timer();
-  if (outcome(std::get<pre_candidate>(role_).votes) == vote_result::won) return start_election();
+  if (outcome(self.votes) == vote_result::won) return start_election();
   const index_t last = log_.last_index();
   for (const node_id voter : members_of(configuration_)) {
     if (voter != id_ && configuration_.is_voter(voter)) {
