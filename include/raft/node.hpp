@@ -37,6 +37,7 @@
 #include <raft/entry.hpp>
 #include <raft/fwd.hpp>
 #include <raft/guard.hpp>
+#include <raft/lease.hpp>
 #include <raft/message.hpp>
 #include <raft/observer.hpp>
 #include <raft/options.hpp>
@@ -107,10 +108,14 @@ class node {
   /// the first; the others follow it. Refuses an empty span.
   constexpr result<proposal> propose(std::span<const payload> commands);
 
+  /// The same for one command, refused with term_moved unless this node leads in the term `expected`: for who decided
+  /// something from what it read in that term.
+  constexpr result<proposal> propose(payload command, term_t expected);
+
   /// Asks for a linearizable read: `StateMachine::on_read(context, ...)` is told, perhaps before this returns, when the
   /// state machine shows everything that was committed at this moment. All reads that are asked while a round of
-  /// confirmation is under way share the next one. `context` is the caller's to choose; it is not looked at
-  /// [thesis 6.4].
+  /// confirmation is under way share the next one; with options.lease_reads mostly none is needed. `context` is the
+  /// caller's to choose and not looked at: one that stands for all of a turn's readers will do [thesis 6.4].
   constexpr result<void> read(std::uint64_t context);
 
   /// Appends the next step from the membership in force to `target`, if this node leads: one server at a time where
@@ -305,6 +310,8 @@ class node {
   // ---------------------------------------------------------------------------------------------- §8 [impl/read.hpp]
 
   [[nodiscard]] constexpr std::uint64_t confirmed_round(const leader_role& lead) const;
+  [[nodiscard]] constexpr std::uint64_t round_for_read(leader_role& lead) const;
+  [[nodiscard, gnu::cold]] constexpr bool holds_lease(leader_role& lead) const;
   constexpr void begin_round_for_reads(leader_role& lead);
   [[nodiscard]] constexpr bool reads_are_open() const;
   [[gnu::cold]] constexpr void answer_reads();
@@ -400,7 +407,8 @@ class node {
   time_point now_{};  ///< The Clock at the latest tick or message.
   time_point election_deadline_{};
   time_point heartbeat_deadline_{};
-  duration election_timeout_{};  ///< The latest draw.
+  duration election_timeout_{};         ///< The latest draw.
+  vote_promise<time_point> promise_{};  ///< Given only with options.lease_reads.
 
   // ---------------------------------------------------------------------------------------- state: what an input wants
   //

@@ -88,6 +88,18 @@ struct options {
   /// a leader refuse votes for election_timeout_min ("stickiness" [thesis 4.2.3]).
   bool check_quorum = true;
 
+  // ---- reads [thesis 6.4]
+
+  /// A leader answers reads without a round of messages, for as long as a quorum that it heard of has promised to vote
+  /// for nobody else. Saves a round trip a read, and rests on clocks: with one that is worse than lease_clock_drift
+  /// says, or stands still while the server sleeps, a read may be stale. Needs check_quorum. The same on every server
+  /// of the cluster, since it is the others that keep the promise. A server that starts votes for nobody for
+  /// election_timeout_min then: it does not remember what it promised. [thesis 6.4.1]
+  bool lease_reads = false;
+  /// By how many thousandths the clocks of two servers may differ in their rate: while one of them shows 1000, the
+  /// other one shows at least 1000 - lease_clock_drift. A lease lasts election_timeout_min less as much.
+  std::uint32_t lease_clock_drift = 100;
+
   // ---- replication [paper §5.3, thesis 10.2]
 
   /// The most entries and the most bytes (wire form) of one append_entries. One entry is sent whatever its size.
@@ -133,6 +145,8 @@ template <class Duration>
   if (!(o.election_timeout_min < o.election_timeout_max)) {
     return broken("election_timeout_min < election_timeout_max");
   }
+  if (o.lease_reads && !o.check_quorum) return broken("lease_reads needs check_quorum");
+  if (o.lease_clock_drift >= 1000) return broken("lease_clock_drift < 1000");
   if (o.max_entries_per_append == 0) return broken("max_entries_per_append >= 1");
   if (o.max_bytes_per_append < entry_header_bytes) return broken("max_bytes_per_append >= one entry's header");
   if (o.max_inflight_messages == 0 || o.max_inflight_messages > 65536) {

@@ -20,6 +20,7 @@ enum class errc : std::uint8_t {
   too_large,       ///< The payload is larger than `options.max_entry_bytes`.
   not_ready,       ///< It needs something that is under way (a commit in this term, a snapshot); try again.
   failed,          ///< A write of this node failed before; it takes part in nothing any more.
+  term_moved,      ///< It was meant for another term than the present one, which `error.detail` tells.
   // Values given by the program.
   invalid_options,        ///< The text names the relation that does not hold.
   invalid_configuration,  ///< The text says what is wrong with it.

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include <raft/lease.hpp>
 #include <raft/progress.hpp>
 #include <raft/types.hpp>
 #include <raft/window.hpp>
@@ -63,6 +64,7 @@ struct leader {
   std::uint64_t appended_bytes = 0;          ///< Wire-form bytes appended in this term.
   window uncommitted{};                      ///< What was appended in this term and is not committed.
   std::vector<pending_read> reads{};         ///< In the order in which they were asked.
+  raft::lease<TimePoint> lease{};            ///< Used with options.lease_reads.
 };
 
 }  // namespace roles

@@ -49,6 +49,22 @@ TEST_CASE("propose: several commands are one write and one message, and the firs
   CHECK(a->state() == "x;;z;");
 }
 
+TEST_CASE("propose: for one term only, if asked so: not after the term moved, nor before") {
+  auto a = leader_of(3);
+  CHECK(*a->propose("x", 1_t) == proposal{2_i, 1_t});
+  for (const term_t other : {0_t, 2_t}) {
+    const std::string before = a->picture();
+    CHECK(a->propose("y", other).error() == error{errc::term_moved, 1_n, 1, ""});
+    CHECK(a->picture() == before);
+  }
+  CHECK(a->step(say(2_n, 1_n, 2_t, append_entries_reply{})));
+  CHECK(a->propose("z", 1_t).error() == error{errc::term_moved, nobody, 2, ""});
+  CHECK(a->propose("z", 2_t).error().code == errc::not_leader);
+  win(*a);
+  CHECK(a->propose("z", 1_t).error() == error{errc::term_moved, 1_n, 3, ""});
+  CHECK(a->propose("z", 3_t));
+}
+
 TEST_CASE("propose: nothing is no proposal") {
   auto a = leader_of(3);
   const std::string before = a->picture();

@@ -54,6 +54,21 @@ TEST_CASE("read: a round begins at once and is not left to the next heartbeat [B
   CHECK(a->machine().reads == answers{{7, read_fate::ready, 1_i, ""}});
 }
 
+TEST_CASE("read: a context that is asked again is another read, with a round of its own [etcd#20418]") {
+  auto a = leader_of(3);
+  CHECK(a->read(7));
+  echo(*a, 2_n, 1);
+  REQUIRE(a->machine().reads.size() == 1);
+  CHECK(a->propose("x"));
+  echo(*a, 2_n, 1, 2_i);
+  CHECK(a->read(7));
+  a->take_mail();
+  echo(*a, 3_n, 1, 2_i);  // confirms the first time only
+  CHECK(a->machine().reads.size() == 1);
+  echo(*a, 3_n, 2, 2_i);
+  CHECK(a->machine().reads == answers{{7, read_fate::ready, 1_i, ""}, {7, read_fate::ready, 2_i, "x;"}});
+}
+
 TEST_CASE("read: an echo of an earlier round confirms nothing") {
   auto a = leader_of(3);
   a->pass(50);  // round 1, a heartbeat

@@ -56,6 +56,14 @@ rule acknowledgement_before_durable impl/following.hpp \
   'queue(m.from, append_entries_reply{true, end, {}, {}, last, request.round}, speaks_for::term_and_vote);'
 rule match_taken_from_a_refusal impl/replication.hpp 'if (reply.success) {' \
   'if (reply.success || reply.index <= log_.last_index()) {'
+rule promise_forgotten_by_a_restart impl/step.hpp \
+  'if (options_.lease_reads) promise_.give(nobody, now_ + options_.election_timeout_min);' ''
+rule promise_forgotten_with_the_term impl/election.hpp \
+  '&& !promise_.binds(m.from, now_) &&' '&&'
+rule campaign_within_a_promise impl/election.hpp 'if (promise_.binds(id_, now_)) {' 'if (false) {'
+rule lease_from_the_echo_on lease.hpp 'from_ = watched_from_;' 'from_ = latest_;'
+rule lease_as_long_as_the_promise impl/read.hpp 'duration_of<duration>(promised - (promised * drift + 999) / 1000)' \
+  'duration_of<duration>(promised + 0 * drift)'
 rule read_without_a_round impl/read.hpp 'if (read.round > confirmed || read.index > last_applied_) break;' \
   'if (read.index > last_applied_) break;'
 rule read_before_the_first_commit_of_the_term impl/read.hpp 'std::max(commit_index_, lead->first_index)' 'commit_index_'

@@ -47,6 +47,12 @@ class faults {
     server* leader = cluster_->leader();
     return leader != nullptr && chance_.permille(500) ? *leader : cluster_->at(any());
   }
+  /// Within the bound that leases rest on, or any.
+  std::int64_t rate() {
+    const std::int64_t slowest = cluster_->chosen().slowest_rate;
+    if (slowest != 0) return chance_.between(slowest, clock_face::true_rate);
+    return chance_.one_of<std::int64_t>({512, 700, 930, 1024, 1100, 1500, 2048, 4096});
+  }
   void count_fault(meter m) { cluster_->counts().add(m); }
 
   // ---- the network
@@ -159,7 +165,7 @@ class faults {
         count_fault(meter::pauses);
         break;
       case fault::clock_rate:
-        s.face.set_rate(cluster_->now(), chance_.one_of<std::int64_t>({512, 700, 930, 1024, 1100, 1500, 2048, 4096}));
+        s.face.set_rate(cluster_->now(), rate());
         cluster_->plan_tick(s);
         count_fault(meter::clock_rates);
         break;

@@ -123,6 +123,7 @@ struct shadow {
   hard_state durable{};            ///< and the one that a crash would leave.
   by_term<node_id> votes{};        ///< G.vote: durable votes.
   by_term<log_end> candidacies{};  ///< What it claimed when it asked for votes.
+  lease_promise lease_given{};     ///< With lease reads: whom alone it may vote for until then; any term [I37].
   term_t sent_term{};              ///< The highest term in which it said anything.
   /// G.acked: what it told leaders is durable. Terms rise and indexes fall along the list: what was told later covers
   /// what was told of lower entries before.

@@ -120,9 +120,14 @@ inline void invariants::i36_installed_is_durable(server& s, const message& m, co
   sh.acknowledge(m.term, i);
 }
 
-/// A server that hears a leader lets no other one be elected for the smallest election timeout.
+/// A server that hears a leader lets no other one be elected for the smallest election timeout. Where that leader may
+/// read by a lease nothing ends the promise sooner: no other term, no campaign that is asked for, no restart.
 inline void invariants::i37_promise_to_the_leader(server& s, node_id candidate) {
   const shadow& sh = shadow_of(s);
+  if (options_.lease_reads && s.local_now() < sh.lease_given.until && sh.lease_given.leader != candidate) {
+    report("I37", s, "votes for %" PRIu64 " while %" PRIu64 " may read by a lease", candidate.value,
+           sh.lease_given.leader.value);
+  }
   if (!options_.check_quorum || sh.promise.leader == nobody || sh.promise.leader == candidate) return;
   if (sh.stored.current_term != sh.promise.term || s.local_now() >= sh.promise.until) return;
   report("I37", s, "votes for %" PRIu64 " within the smallest election timeout of hearing leader %" PRIu64,
@@ -176,6 +181,7 @@ inline void invariants::took_in(server& s, const message& m) {
   const glance now = s.look();
   if (now.leader == m.from && now.term == m.term && now.role == role_kind::follower) {
     shadow_of(s).promise = {m.from, m.term, s.local_now() + options_.election_timeout_min};
+    shadow_of(s).lease_given = shadow_of(s).promise;
   }
 }
 

@@ -26,7 +26,8 @@ enum class meter : std::uint8_t {
   snapshot_chunks, snapshots_installed, snapshot_transfers_resumed, figure_8_states, commits_of_older_terms,
   // Clients.
   proposals, spans, empty_proposals, largest_proposals, refused_too_large, refused_busy, refused_not_leader, fates_applied,
-  fates_dropped, fates_unknown, reads_asked, reads_ready, reads_dropped, applied, applied_elsewhere, machines_restored,
+  fates_dropped, fates_unknown, reads_asked, reads_ready, reads_dropped, reads_by_lease, refused_term_moved,
+  applied, applied_elsewhere, machines_restored,
   durable_machines_restarted,
   // Membership.
   changes, changes_refused, changes_with_data, joint_configurations_left, configurations_committed, leaders_removed,
@@ -52,7 +53,8 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "commits_of_older_terms",
     "proposals", "spans", "empty_proposals", "largest_proposals", "refused_too_large", "refused_busy",
     "refused_not_leader", "fates_applied", "fates_dropped", "fates_unknown", "reads_asked", "reads_ready",
-    "reads_dropped", "applied", "applied_elsewhere", "machines_restored", "durable_machines_restarted",
+    "reads_dropped", "reads_by_lease", "refused_term_moved", "applied", "applied_elsewhere", "machines_restored",
+    "durable_machines_restarted",
     "changes", "changes_refused", "changes_with_data", "joint_configurations_left", "configurations_committed",
     "leaders_removed",
     "absences_with_refusals", "pauses_by_limits", "delays_of_earlier_terms", "delays_of_own_disks",

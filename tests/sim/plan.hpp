@@ -82,6 +82,9 @@ struct plan {
   std::uint64_t repeat_permille = 0;  ///< Reports of what is durable, or applied, that come twice.
   bool disks_lie = false;             ///< Never drawn: nothing is promised then. For tests of the checks.
 
+  // Clocks, besides the faults.
+  std::int64_t slowest_rate = 0;  ///< Not zero: rates are drawn from here up to the true one, so that leases hold.
+
   // Clients.
   instant work_interval = 0;  ///< The mean time between two things that clients ask.
   std::uint64_t span_permille = 0;
@@ -195,6 +198,17 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   for (bool& enabled : p.faults) enabled = r.permille(500);
 }
 
+/// Where reads go by leases, clocks keep to the drift that the options state; one that jumps keeps to none.
+inline void draw_leases(plan& p, rng r) {
+  auto& o = p.options;
+  if (!o.check_quorum || !r.permille(400)) return;
+  o.lease_reads = true;
+  o.lease_clock_drift = r.one_of<std::uint32_t>({0, 50, 200, 500, 900});
+  p.slowest_rate = (clock_face::true_rate * (1000 - static_cast<std::int64_t>(o.lease_clock_drift)) + 999) / 1000;
+  p.faults[static_cast<std::size_t>(fault::clock_jump)] = false;
+  p.read_permille = std::max<std::uint64_t>(p.read_permille, 300);
+}
+
 }  // namespace detail
 
 /// The plan of a seed. Precondition: none; every seed has one.
@@ -207,6 +221,7 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   detail::draw_options(p, r);
   detail::draw_network_and_disks(p, r);
   detail::draw_work_and_faults(p, r);
+  detail::draw_leases(p, rng{seed}.fork(11));
   p.ending = r.one_of({ending::all, ending::all, ending::core, ending::hub});
   const bool steady = p.options.pre_vote && p.options.check_quorum;
   if (p.ending == ending::hub && (!steady || p.servers.size() < 3)) p.ending = ending::all;
@@ -242,6 +257,8 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   add("pre_vote", o.pre_vote);
   add("check_quorum", o.check_quorum);
   add("commit_at_once", o.commit_at_once);
+  add("lease_reads", o.lease_reads);
+  add("lease_clock_drift", o.lease_clock_drift);
   end_line();
   add("max_entries_per_append", o.max_entries_per_append);
   add("max_bytes_per_append", o.max_bytes_per_append);

@@ -105,6 +105,7 @@ class server : public disk_watcher, public machine_watcher {
   virtual result<void> step(const persisted& p) = 0;
   virtual result<void> step(const applied& a) = 0;
   virtual result<proposal> propose(payload command) = 0;
+  virtual result<proposal> propose(payload command, term_t expected) = 0;
   virtual result<proposal> propose(std::span<const payload> commands) = 0;
   virtual result<void> read(std::uint64_t context) = 0;
   virtual result<proposal> change_membership(const membership& target, std::optional<index_t> expected) = 0;
@@ -236,6 +237,7 @@ class engine_server final : public server {
   result<void> step(const persisted& p) override { return node_->step(p); }
   result<void> step(const applied& a) override { return node_->step(a); }
   result<proposal> propose(payload command) override { return node_->propose(command); }
+  result<proposal> propose(payload command, term_t expected) override { return node_->propose(command, expected); }
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
   result<proposal> change_membership(const membership& target, std::optional<index_t> expected) override {

@@ -56,6 +56,11 @@ class workload {
       asked = answer.has_value();
       if (!asked) cluster_->checks().read_refused(s, context);
     });
+    const auto& open = cluster_->checks().of(s).reads;
+    const bool answered = asked && s.up && (open.empty() || open.back().context != context);
+    if (answered && s.look().role == role_kind::leader && s.configuration().voters.size() > 1) {
+      cluster_->counts().add(meter::reads_by_lease);
+    }
     return asked;
   }
 
@@ -119,7 +124,7 @@ class workload {
     result<proposal> answer{errc::failed, ""};
     cluster_->call(s, [&] {
       cluster_->checks().about_to_propose(commands);
-      answer = s.propose(commands);
+      answer = commands.size() == 1 && chance_.permille(100) ? propose_in_a_term(s, commands[0]) : s.propose(commands);
       cluster_->checks().proposed(s, answer);
     });
     meters& counts = cluster_->counts();
@@ -135,6 +140,20 @@ class workload {
     if (cluster_->teller().told()) {
       cluster_->teller().line(cluster_->now(), "%" PRIu64 " is asked to append %zu commands: %s", s.id.value,
                               commands.size(), answer ? "done" : answer.error().what);
+    }
+    return answer;
+  }
+
+  /// For the present term, or for another one: then it is refused.
+  result<proposal> propose_in_a_term(server& s, payload command) {
+    const glance now = s.look();
+    const term_t expected{now.term.value + chance_.below(3)};
+    const auto answer = s.propose(command, expected);
+    const bool moved = !answer && answer.error().code == errc::term_moved;
+    if (moved) cluster_->counts().add(meter::refused_term_moved);
+    if (moved != (expected != now.term) && !now.failed) {
+      cluster_->checks().report("I30", s, "takes a proposal for term %" PRIu64 " in term %" PRIu64, expected.value,
+                                now.term.value);
     }
     return answer;
   }

@@ -61,6 +61,7 @@ std::ostream& operator<<(std::ostream& out, errc code) {
                                     "too_large",
                                     "not_ready",
                                     "failed",
+                                    "term_moved",
                                     "invalid_options",
                                     "invalid_configuration",
                                     "inconsistent_state",

@@ -54,7 +54,11 @@ class server_of final : public server {
   result<void> report(const raft::persisted& p) override { return node_->step(p); }
   void tick() override { node_->tick(); }
   void campaign() override { node_->campaign(); }
+  using server::propose;
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
+  result<proposal> propose(std::string_view command, term_t expected) override {
+    return node_->propose(payload_of(command), expected);
+  }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
   result<index_t> take_snapshot() override { return node_->take_snapshot(); }
   result<proposal> change(const membership& target, std::optional<index_t> expected) override {

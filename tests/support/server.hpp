@@ -53,6 +53,7 @@ class server {
   virtual raft::result<raft::proposal> propose(std::span<const raft::payload> commands) = 0;
   raft::result<raft::proposal> propose(std::string_view command);
   raft::result<raft::proposal> propose(std::initializer_list<std::string_view> commands);
+  virtual raft::result<raft::proposal> propose(std::string_view command, raft::term_t expected) = 0;
   virtual raft::result<void> read(std::uint64_t context) = 0;
   virtual raft::result<raft::index_t> take_snapshot() = 0;
   virtual raft::result<raft::proposal> change(const raft::membership& target,

@@ -41,6 +41,7 @@ TEST_CASE("validate: the defaults hold, in every kind of duration") {
   CHECK(options<std::chrono::nanoseconds>{}.heartbeat_interval == std::chrono::milliseconds(50));
   CHECK(tunables{}.pre_vote);
   CHECK(tunables{}.check_quorum);
+  CHECK_FALSE(tunables{}.lease_reads);
 }
 
 TEST_CASE("validate: each relation is named when it does not hold, and its border does") {
@@ -50,6 +51,13 @@ TEST_CASE("validate: each relation is named when it does not hold, and its borde
   CHECK(holds([](tunables& o) { o.heartbeat_interval = 75; }));
   broken("election_timeout_min < election_timeout_max", [](tunables& o) { o.election_timeout_max = 150; });
   CHECK(holds([](tunables& o) { o.election_timeout_max = 151; }));
+  broken("lease_reads needs check_quorum", [](tunables& o) {
+    o.lease_reads = true;
+    o.check_quorum = false;
+  });
+  CHECK(holds([](tunables& o) { o.lease_reads = true; }));
+  broken("lease_clock_drift < 1000", [](tunables& o) { o.lease_clock_drift = 1000; });
+  CHECK(holds([](tunables& o) { o.lease_clock_drift = 999; }));
   broken("max_entries_per_append >= 1", [](tunables& o) { o.max_entries_per_append = 0; });
   CHECK(holds([](tunables& o) { o.max_entries_per_append = 1; }));
   broken("max_bytes_per_append >= one entry's header", [](tunables& o) { o.max_bytes_per_append = 15; });

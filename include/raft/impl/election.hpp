@@ -20,6 +20,11 @@ constexpr void RAFT_NODE::campaign_if_allowed() {
     tell(events::message_ignored{id_, ignored_reason::cannot_campaign});
     return;
   }
+  if (promise_.binds(id_, now_)) {  // some leader may read by a lease until then
+    election_deadline_ = promise_.until;
+    tell(events::message_ignored{id_, ignored_reason::has_leader});
+    return;
+  }
   if (options_.pre_vote) {
     start_pre_vote();
   } else {
@@ -109,11 +114,12 @@ constexpr bool RAFT_NODE::up_to_date(index_t last_log_index, term_t last_log_ter
 }
 
 /// [thesis 4.2.3] Whether a leader was heard within the minimum election timeout. It never speaks against that leader
-/// itself, and not at all where leaders do not check their quorum: they would then be followed for ever.
+/// itself, and not at all where leaders do not check their quorum: they would then be followed for ever. What was
+/// promised to a leader that may read by a lease is kept over terms, too, and when the leader is forgotten.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::hears_leader_other_than(node_id asker) const {
   if (!options_.check_quorum) return false;
-  if (std::holds_alternative<leader_role>(role_)) return true;
+  if (std::holds_alternative<leader_role>(role_) || promise_.binds(asker, now_)) return true;
   const auto* f = std::get_if<follower>(&role_);
   return f != nullptr && f->leader != nobody && f->leader != asker &&
          now_ - f->heard_at < options_.election_timeout_min;
@@ -143,7 +149,8 @@ constexpr detail::verdict RAFT_NODE::on_pre_vote_reply(const envelope& m, const 
 RAFT_NODE_TEMPLATE
 constexpr detail::verdict RAFT_NODE::on_request_vote(const envelope& m, const request_vote& request) {
   const bool free = hard_.voted_for == nobody && leader() == nobody;
-  const bool granted = (free || hard_.voted_for == m.from) && up_to_date(request.last_log_index, request.last_log_term);
+  const bool granted = (free || hard_.voted_for == m.from) && !promise_.binds(m.from, now_) &&
+                       up_to_date(request.last_log_index, request.last_log_term);
   if (granted) {
     if (hard_.voted_for != m.from) {
       hard_.voted_for = m.from;

@@ -19,6 +19,7 @@ constexpr void RAFT_NODE::follow(node_id leader) {
   }
   self->heard_at = now_;
   election_deadline_ = now_ + election_timeout_;
+  if (options_.lease_reads) promise_.give(leader, now_ + options_.election_timeout_min);
 }
 
 /// What no correct leader sends; O(1) unless the request reaches below the commit index.

@@ -118,6 +118,7 @@ constexpr void RAFT_NODE::refresh_configuration() {
   is_voter_ = configuration_.is_voter(id_);
   if (auto* lead = std::get_if<leader_role>(&role_)) {
     match_peers_to(*lead);
+    lead->lease.end();            // it was a quorum of another membership that made it
     advance_commit_index(*lead);  // the quorum may have become smaller
   }
   if constexpr (requires { machine_.on_configuration(configuration_, configuration_index_); }) {

@@ -14,6 +14,13 @@ constexpr result<proposal> RAFT_NODE::propose(payload command) {
 }
 
 RAFT_NODE_TEMPLATE
+constexpr result<proposal> RAFT_NODE::propose(payload command, term_t expected) {
+  if (failed_) return failure_;
+  if (term() != expected) return error{errc::term_moved, leader(), term().value, "the term is another one by now"};
+  return propose(command);
+}
+
+RAFT_NODE_TEMPLATE
 constexpr result<proposal> RAFT_NODE::propose(std::span<const payload> commands) {
   const detail::entered guard{inside_};
   const auto* lead = std::get_if<leader_role>(&role_);

@@ -4,7 +4,11 @@
 //
 // A read notes the commit index, a round of messages confirms that this node still led after the read was asked, and it
 // is answered when the state machine has caught up to that index. One round is under way for reads at a time; what is
-// asked meanwhile shares the next one.
+// asked meanwhile shares the next one. A read has the round that begins after it, whatever its context: one that is
+// asked again is a read of its own.
+//
+// By lease (options.lease_reads) no round is needed while a quorum is known to vote for nobody else (lease.hpp). A
+// lease ends with the leadership, with the membership whose quorum made it, and in time; the read then takes a round.
 
 namespace raft {
 
@@ -14,10 +18,27 @@ constexpr result<void> RAFT_NODE::read(std::uint64_t context) {
   if (failed_) return failure_;
   auto* lead = std::get_if<leader_role>(&role_);
   if (lead == nullptr) return not_leader();
+  if (options_.lease_reads) now_ = clock_.now();
   // A new leader knows what is committed only once an entry of its own term is [paper §8].
-  lead->reads.push_back({context, lead->round + 1, std::max(commit_index_, lead->first_index)});
+  lead->reads.push_back({context, round_for_read(*lead), std::max(commit_index_, lead->first_index)});
   settle();
   return {};
+}
+
+/// The round that has to be echoed for a read that is asked now. By lease none; it then waits for those before it only.
+RAFT_NODE_TEMPLATE
+constexpr std::uint64_t RAFT_NODE::round_for_read(leader_role& lead) const {
+  if (!options_.lease_reads || !holds_lease(lead)) return lead.round + 1;
+  return lead.reads.empty() ? 0 : lead.reads.back().round;
+}
+
+/// [thesis 6.4.1]: nobody else can have been elected by now. Precondition: now_ is the Clock's.
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::holds_lease(leader_role& lead) const {
+  lead.lease.confirm(confirmed_round(lead));
+  const std::int64_t promised = count_of(options_.election_timeout_min);
+  const std::int64_t drift = static_cast<std::int64_t>(options_.lease_clock_drift);
+  return lead.lease.holds(now_, duration_of<duration>(promised - (promised * drift + 999) / 1000));
 }
 
 /// The latest round that a quorum has echoed.

@@ -120,6 +120,10 @@ constexpr void RAFT_NODE::begin_round(leader_role& lead) {
   ++lead.round;
   for (peer& p : lead.peers) p.heartbeat = true;
   look_at_all(lead);
+  if (options_.lease_reads) {
+    lead.lease.confirm(confirmed_round(lead));
+    lead.lease.begin_round(lead.round, now_);
+  }
 }
 
 RAFT_NODE_TEMPLATE

@@ -72,6 +72,7 @@ constexpr result<void> RAFT_NODE::start() {
     if (failed_) return failure_;
   }
   reset_election_timer();
+  if (options_.lease_reads) promise_.give(nobody, now_ + options_.election_timeout_min);
   return {};
 }
 
