@@ -99,6 +99,9 @@ class node {
   /// Takes in that a state machine that applies elsewhere has executed entries.
   constexpr result<void> step(const applied& a);
 
+  /// Takes in that entries which the Log did not have at hand are there now: what waited for them goes on.
+  constexpr result<void> step(const fetched& f);
+
   /// Appends a command, if this node leads; the bytes are copied into the Log. A refusal means that nothing was
   /// appended, and names the leader if one is known. What was not refused ends in exactly one fate, told by
   /// `StateMachine::on_fate`.
@@ -294,6 +297,7 @@ class node {
   [[nodiscard]] constexpr bool may_apply() const noexcept;
   constexpr void apply();
   constexpr void hand_over(index_t upto);
+  [[gnu::cold]] constexpr void wait_for_entries(const error& why);
   constexpr void note_executed(index_t index);
 
   // --------------------------------------------------------------------------------------- clients [impl/proposal.hpp]
@@ -441,6 +445,7 @@ class node {
   payload members_entry_{};       ///< The latter.
   bool restore_pending_ = false;  ///< A snapshot was installed; the state machine does not have it yet.
   mark_t restore_mark_{};
+  bool entries_awaited_ = false;  ///< The next entry to apply is not at hand; the Log fetches it.
   bool role_changed_ = false;
   bool failed_ = false;
   bool inside_ = false;  ///< A call is under way.

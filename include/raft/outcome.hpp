@@ -21,6 +21,12 @@ struct applied {
   index_t index{};
 };
 
+/// A local event, of a Log that answered errc::not_at_hand: the entries in [first, last] are at hand now.
+struct fetched {
+  index_t first{};
+  index_t last{};
+};
+
 /// What became of a proposal that was not refused.
 enum class fate : std::uint8_t {
   applied = 1,  ///< Committed, and given to this node's state machine.

@@ -62,8 +62,14 @@ concept sends_bodies = requires(T& t, const envelope& m, const append_entries& b
 //    must fail every write from then on.
 // 4. `view(from, to, max_bytes)` shows entries from `from` on, at most to `to`, in one contiguous piece: at least one
 //    entry, then as many as fit in max_bytes and lie together. It is valid until the next write. Precondition:
-//    first_index() <= from <= to <= last_index(). A Log with cold storage may answer errc::not_at_hand.
-// 5. `configurations()` lists, in ascending order, the indexes at hand of the entries of kind configuration.
+//    first_index() <= from <= to <= last_index().
+//    A Log with cold storage may answer errc::not_at_hand. It has noted then what was asked for, fetches it (all of it,
+//    or from `from` on as much as it likes), and the caller of the node reports `step(fetched{first, last})` when it is
+//    there; until then the node asks now and then, which is to cost nothing. What was fetched stays at hand until it
+//    was viewed, or others were asked for. Cold is only what `view` shows: the terms, and the entries of kind
+//    configuration, are always at hand. Any other error means that the entry is lost, and stops the node.
+// 5. `configurations()` lists, in ascending order, the indexes of the entries of kind configuration. A cold Log keeps
+//    these entries at hand: which configuration is in force may be asked at any time.
 // 6. `append` puts entries behind last_index(): a batch in its wire form (a follower's), or payloads that a leader
 //    proposes, each as an entry of that term and kind. Both copy. `truncate_from(i)` removes i and all behind it.
 //    `compact(i)` removes all up to and with i; it is asked only for i <= snapshot().index.

@@ -396,3 +396,90 @@ TEST_CASE("note_executed: a machine elsewhere is not waited for where it has not
     CHECK(b->applied() == 4_i);
   }
 }
+
+// ------------------------------------------------------------------------------------------------ entries not at hand
+
+namespace {
+
+/// A follower whose machine has nothing of four committed entries, and whose log has none of them at hand.
+std::unique_ptr<server> with_cold_log(const setup& how = {}) {
+  auto b = start(2_n, {.term = 1, .members = voters(3), .log = {no_op(1), {1, "a"}, {1, "b"}, {1, "c"}}}, how);
+  b->log().cold = true;
+  CHECK(b->step(append(1_n, 2_n, 1_t, {4_i, 1_t}, 4_i, {})));
+  CHECK(b->commit() == 4_i);
+  return b;
+}
+
+}  // namespace
+
+TEST_CASE("hand_over: entries that are not at hand are waited for, without a tick due and without a stop") {
+  auto b = with_cold_log();
+  CHECK(b->state().empty());
+  CHECK(b->applied() == 0_i);
+  CHECK(b->deadline() > b->now());  // only the election timer is due some day
+  CHECK_FALSE(b->failed());
+  // Heartbeats are answered meanwhile.
+  b->take_mail();
+  CHECK(b->step(append(1_n, 2_n, 1_t, {4_i, 1_t}, 4_i, {})));
+  CHECK(b->only<append_entries_reply>().success);
+  CHECK(b->deadline() > b->now());
+  b->log().cold = false;
+  CHECK(b->fetched(1_i, 4_i));
+  CHECK(b->state() == "a;b;c;");
+  CHECK(b->applied() == 4_i);
+  CHECK(b->log().asked.front() == 1_i);  // from the first that it lacks
+}
+
+TEST_CASE("hand_over: a report that helps nothing is waited on again; any later input asks again") {
+  auto b = with_cold_log();
+  CHECK(b->fetched(1_i, 4_i));
+  CHECK(b->state().empty());
+  CHECK(b->deadline() > b->now());
+  b->log().cold = false;  // The report is lost.
+  CHECK(b->step(append(1_n, 2_n, 1_t, {4_i, 1_t}, 4_i, {})));
+  CHECK(b->state() == "a;b;c;");
+}
+
+TEST_CASE("hand_over: what is at hand is applied, a bounded part in a call, and then waited for") {
+  setup how;
+  how.options.max_apply_bytes = 1;
+  auto b = start(2_n, {.term = 1, .members = voters(3), .log = {no_op(1), {1, "a"}, {1, "b"}}}, how);
+  CHECK(b->step(append(1_n, 2_n, 1_t, {3_i, 1_t}, 3_i, {})));
+  CHECK(b->applied() == 1_i);
+  CHECK(b->deadline() <= b->now());
+  b->log().cold = true;
+  b->tick();
+  CHECK(b->deadline() > b->now());
+  b->log().cold = false;
+  CHECK(b->fetched(2_i, 3_i));
+  CHECK(b->state() == "a;");
+  CHECK(b->deadline() <= b->now());  // There is more, and it is at hand.
+}
+
+TEST_CASE("step(fetched): what the log does not hold is refused") {
+  auto b = with_cold_log();
+  const std::string before = b->picture();
+  CHECK(b->fetched(1_i, 5_i).error().code == errc::impossible);
+  CHECK(b->fetched(4_i, 3_i).error().code == errc::impossible);
+  CHECK(b->picture() == before);
+}
+
+TEST_CASE("hand_over: an entry that is lost stops the node, and says why") {
+  auto b = with_cold_log();
+  b->log().unreadable = {errc::corrupt, nobody, 17, "the segment is damaged"};
+  CHECK(b->fetched(1_i, 4_i));
+  CHECK(b->failed());
+  REQUIRE(b->told<events::node_failed>().size() == 1);
+  CHECK(b->told<events::node_failed>()[0].why.code == errc::corrupt);
+  CHECK(b->fetched(1_i, 4_i).error().code == errc::failed);
+}
+
+TEST_CASE("hand_over: of a machine that executes elsewhere as well") {
+  auto b = with_cold_log({.elsewhere = true});
+  CHECK(b->deadline() > b->now());
+  b->log().cold = false;
+  CHECK(b->fetched(1_i, 4_i));
+  CHECK(b->state() == "a;b;c;");
+  CHECK(b->executed(4_i));
+  CHECK(b->applied() == 4_i);
+}

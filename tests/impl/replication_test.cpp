@@ -640,6 +640,29 @@ TEST_CASE("send_append: entries that are not at hand are tried again with the ne
   CHECK(carried(*a, 2) == "2:x ");
 }
 
+TEST_CASE("send_append: entries that are not at hand are sent as soon as they are reported") {
+  for (const bool probing : {false, true}) {
+    CAPTURE(probing);
+    auto a = start(1_n, {.term = 1, .members = voters(2), .log = {{1, "a"}, {1, "b"}}});
+    win(*a);  // Its no-op is entry 3.
+    a->log().cold = true;
+    const auto answer = probing ? refused(2_i, {}, 0_i) : matched(2_i);
+    CHECK(a->step(say(2_n, 1_n, 2_t, answer)));
+    CHECK(a->peer(2).state == (probing ? progress_state::probe : progress_state::replicate));
+    CHECK(a->take_mail().empty());
+    a->pass(50);
+    CHECK(a->take_mail().size() == 1);  // A heartbeat needs no entries.
+    REQUIRE_FALSE(a->log().asked.empty());
+    CHECK(a->log().asked.back() == (probing ? 1_i : 3_i));
+    a->log().cold = false;
+    CHECK(a->fetched(1_i, 3_i));
+    CHECK(carried(*a, 2) == (probing ? "1:a 2:b 3: " : "3: "));
+    a->take_mail();
+    CHECK(a->fetched(1_i, 3_i));  // Told twice, it is not sent twice.
+    CHECK(a->take_mail().empty());
+  }
+}
+
 TEST_CASE("status: a peer's match stays below next, and next does not pass the log's end") {
   cluster c{3};
   c.elect(1);

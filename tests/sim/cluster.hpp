@@ -70,7 +70,7 @@ class cluster final : private world {
   void calm(const std::vector<server*>& live, link_set cut);
 
  private:
-  enum class event_kind : std::uint8_t { deliver, sync, apply, restart, work, fault };
+  enum class event_kind : std::uint8_t { deliver, sync, apply, fetch, restart, work, fault };
   struct event {
     instant at = 0;
     std::uint64_t number = 0;
@@ -104,10 +104,12 @@ class cluster final : private world {
   void note_chunk(server& s, const install_snapshot& chunk);
   void sync(const event& e);
   void apply(const event& e);
+  void fetch(const event& e);
   void restart(server& s);
   void after_call(server& s);
   void plan_syncs(server& s);
   void plan_apply(server& s);
+  void plan_fetch(server& s);
   void plan_restart(const server& s, instant after);
   void note_failure(server& s);
 

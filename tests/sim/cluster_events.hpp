@@ -88,6 +88,9 @@ inline errand cluster::advance() {
     case event_kind::apply:
       apply(e);
       break;
+    case event_kind::fetch:
+      fetch(e);
+      break;
     case event_kind::restart:
       if (at(e.slot).incarnation != e.incarnation) break;
       crash(at(e.slot), never);
@@ -216,6 +219,27 @@ inline void cluster::apply(const event& e) {
   if (s.up && chance_.permille(plan_.repeat_permille)) call(s, report_it);
 }
 
+inline void cluster::fetch(const event& e) {
+  server& s = at(e.slot);
+  if (!s.up || s.incarnation != e.incarnation) return;
+  if (s.paused_until > now_) {
+    event again = e;
+    again.at = s.paused_until;
+    return push(again);
+  }
+  s.fetch_planned = false;
+  const fetched there = s.disk.asked_for();
+  s.disk.fetch();
+  if (there.first == index_t{} || there.last > s.disk.image().last_index()) return;
+  counts_->add(meter::cold_fetches);
+  call(s, [&] {
+    const auto taken = s.step(there);
+    if (!taken && taken.error().code != errc::failed) {
+      checks_.report("rule 4", s, "refuses entries that are at hand: %s", taken.error().what);
+    }
+  });
+}
+
 // ---------------------------------------------------------------------------------------------------- after a call
 
 inline void cluster::after_call(server& s) {
@@ -227,6 +251,7 @@ inline void cluster::after_call(server& s) {
   if (now.failed) return note_failure(s);
   plan_syncs(s);
   plan_apply(s);
+  plan_fetch(s);
   plan_tick(s);
 }
 
@@ -258,6 +283,13 @@ inline void cluster::plan_apply(server& s) {
   push({now_ + delay, 0, event_kind::apply, static_cast<std::uint32_t>(s.slot), s.incarnation, 0, 0});
 }
 
+inline void cluster::plan_fetch(server& s) {
+  if (s.fetch_planned || s.disk.asked_for().first == index_t{}) return;
+  s.fetch_planned = true;
+  push({now_ + chance_.between(1, plan_.fetch_delay), 0, event_kind::fetch, static_cast<std::uint32_t>(s.slot),
+        s.incarnation, 0, 0});
+}
+
 /// A node whose disk refused a write is silent for ever; somebody restarts it after a while, at once if its power went.
 inline void cluster::note_failure(server& s) {
   s.wake = never;
@@ -285,7 +317,7 @@ inline void cluster::crash(server& s, instant down) {
   s.paused_until = 0;
   s.disk_stalled_until = 0;
   s.sync_issued = s.disk.issued();
-  s.sync_under_way = s.apply_planned = s.restart_planned = s.got_chunk = false;
+  s.sync_under_way = s.apply_planned = s.fetch_planned = s.restart_planned = s.got_chunk = false;
   counts_->add(meter::crashes);
   if (left.lost != 0) counts_->add(meter::crashes_that_lost_writes);
   if (left.kept != 0) counts_->add(meter::crashes_that_kept_unreported_writes);

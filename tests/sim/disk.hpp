@@ -24,6 +24,7 @@
 #include <vector>
 
 #include <raft/memory_log.hpp>
+#include <raft/outcome.hpp>
 #include <raft/policies.hpp>
 
 #include "rng.hpp"
@@ -106,8 +107,15 @@ class disk {
   /// From now on the disk lies: what it completes is not kept. No server can stand that, but checkers have to notice
   /// it.
   void lie() noexcept { lies_ = true; }
-  /// How many reads of a thousand answer that the entries are not at hand.
-  void set_cold(std::uint32_t permille) noexcept { cold_permille_ = permille; }
+  /// How many reads of a thousand find entries in cold storage, where they stay until they are fetched.
+  void set_cold(std::uint32_t permille) noexcept {
+    cold_permille_ = permille;
+    asked_for_ = at_hand_ = {};
+  }
+  /// The entries to be fetched; from zero on if there are none.
+  [[nodiscard]] fetched asked_for() const noexcept { return asked_for_; }
+  /// They are there, until they are viewed or others are asked for.
+  void fetch() noexcept { at_hand_ = std::exchange(asked_for_, {}); }
 
   /// Takes back what was planned and has not struck yet.
   void heal() noexcept {
@@ -155,6 +163,7 @@ class disk {
     issued_ = mark_t{chance_.below(1000)};
     fuse_ = no_fuse;
     broken_ = stuck_ = power_ = no_room_ = false;
+    asked_for_ = at_hand_ = {};
     return left;
   }
 
@@ -223,7 +232,7 @@ class disk {
   // ---- the Log's reads that are more than the image's
 
   [[nodiscard]] result<entries> view(index_t from, index_t to, std::uint32_t max_bytes) {
-    if (cold_permille_ != 0 && !is_configuration(from) && chance_.permille(cold_permille_)) {
+    if (cold_permille_ != 0 && !is_configuration(from) && is_cold(from, to)) {
       ++cold_reads_;
       return {errc::not_at_hand, "the entries are in cold storage"};
     }
@@ -236,6 +245,15 @@ class disk {
 
  private:
   static constexpr std::uint32_t no_fuse = UINT32_MAX;
+
+  /// Cold is what chance says, and what is being fetched; one fetch is under way at a time.
+  bool is_cold(index_t from, index_t to) {
+    if (from >= at_hand_.first && from <= at_hand_.last) return false;
+    const bool waits = from >= asked_for_.first && from <= asked_for_.last;
+    if (!waits && !chance_.permille(cold_permille_)) return false;
+    if (asked_for_.first == index_t{}) asked_for_ = {from, to};
+    return true;
+  }
 
   /// Configurations are always at hand (policies.hpp, Log 5).
   [[nodiscard]] bool is_configuration(index_t i) const noexcept {
@@ -351,6 +369,8 @@ class disk {
   std::uint32_t fuse_ = no_fuse;
   std::uint32_t cold_permille_ = 0;
   std::uint64_t cold_reads_ = 0;
+  fetched asked_for_{};
+  fetched at_hand_{};
   bool broken_ = false;
   bool power_ = false;
   bool stuck_ = false;

@@ -79,6 +79,7 @@ struct plan {
   bool each_write_alone = false;  ///< Writes complete one by one, in any order; else all that are there by one sync.
   std::uint64_t lose_all_permille = 0;  ///< Crashes that keep nothing that was not reported.
   std::uint32_t cold_permille = 0;
+  instant fetch_delay = 0;  ///< Of entries in cold storage, up to this.
   std::uint64_t repeat_permille = 0;  ///< Reports of what is durable, or applied, that come twice.
   bool disks_lie = false;             ///< Never drawn: nothing is promised then. For tests of the checks.
 
@@ -179,7 +180,8 @@ inline void draw_network_and_disks(plan& p, rng& r) {
   p.sync_max = p.sync_min + r.log_between(50, 20 * milliseconds_us);
   p.each_write_alone = r.permille(400);
   p.lose_all_permille = r.one_of<std::uint64_t>({0, 300, 1000});
-  if (r.permille(200)) p.cold_permille = static_cast<std::uint32_t>(r.log_between(1, 100));
+  if (r.permille(200)) p.cold_permille = static_cast<std::uint32_t>(r.log_between(1, 300));
+  p.fetch_delay = r.log_between(10, 200 * milliseconds_us);
 }
 
 inline void draw_work_and_faults(plan& p, rng& r) {

@@ -104,6 +104,7 @@ class server : public disk_watcher, public machine_watcher {
   virtual result<void> step(const message& m) = 0;
   virtual result<void> step(const persisted& p) = 0;
   virtual result<void> step(const applied& a) = 0;
+  virtual result<void> step(const fetched& f) = 0;
   virtual result<proposal> propose(payload command) = 0;
   virtual result<proposal> propose(payload command, term_t expected) = 0;
   virtual result<proposal> propose(std::span<const payload> commands) = 0;
@@ -139,6 +140,7 @@ class server : public disk_watcher, public machine_watcher {
   mark_t sync_issued{};  ///< The last mark for which a completion is planned.
   bool sync_under_way = false;
   bool apply_planned = false;
+  bool fetch_planned = false;
   bool restart_planned = false;
   bool got_chunk = false;        ///< This incarnation was sent a piece of a snapshot, not the first one.
   std::uint32_t idle_ticks = 0;  ///< Ticks in a row that were due and changed nothing.
@@ -236,6 +238,7 @@ class engine_server final : public server {
   }
   result<void> step(const persisted& p) override { return node_->step(p); }
   result<void> step(const applied& a) override { return node_->step(a); }
+  result<void> step(const fetched& f) override { return node_->step(f); }
   result<proposal> propose(payload command) override { return node_->propose(command); }
   result<proposal> propose(payload command, term_t expected) override { return node_->propose(command, expected); }
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }

@@ -51,6 +51,7 @@ class server_of final : public server {
 
   result<void> step(const message& m) override { return node_->step(m); }
   result<void> executed(index_t index) override { return node_->step(raft::applied{index}); }
+  result<void> fetched(index_t first, index_t last) override { return node_->step(raft::fetched{first, last}); }
   result<void> report(const raft::persisted& p) override { return node_->step(p); }
   void tick() override { node_->tick(); }
   void campaign() override { node_->campaign(); }

@@ -48,6 +48,8 @@ class server {
   virtual raft::result<void> step(const raft::message& m) = 0;
   raft::result<void> step(const letter& l) { return step(l.what); }
   virtual raft::result<void> executed(raft::index_t index) = 0;
+  /// The node is told that these entries are at hand now; whether they are is the log's business.
+  virtual raft::result<void> fetched(raft::index_t first, raft::index_t last) = 0;
   virtual void tick() = 0;
   virtual void campaign() = 0;
   virtual raft::result<raft::proposal> propose(std::span<const raft::payload> commands) = 0;

@@ -54,7 +54,12 @@ std::vector<written> read(const memory_log& log) {
 }
 
 result<entries> test_log::view(index_t from, index_t to, std::uint32_t max_bytes) const {
-  if (cold) return {errc::not_at_hand, "the entries are cold"};
+  if (unreadable.code != errc{}) return unreadable;
+  const auto at_hand = image_.configurations();
+  if (cold && std::find(at_hand.begin(), at_hand.end(), from) == at_hand.end()) {
+    asked.push_back(from);
+    return {errc::not_at_hand, "the entries are cold"};
+  }
   auto shown = image_.view(from, to, max_bytes);
   if (!generous || from + shown->count() > to) return shown;
   return image_.view(from, from + shown->count(), UINT32_MAX);

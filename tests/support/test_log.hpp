@@ -82,8 +82,10 @@ class test_log {
   /// Fails every write whose name this is (or every write, if it is "all"), from now on.
   std::string failing{};
   raft::error failure{raft::errc::io, raft::nobody, 5, "the disk is gone"};
-  bool cold = false;      ///< Entries are not at hand.
-  bool generous = false;  ///< `view` shows one entry more than fits.
+  bool cold = false;         ///< Entries are not at hand, but for configurations; nor is the snapshot.
+  raft::error unreadable{};  ///< If it has a code: what `view` answers.
+  mutable std::vector<raft::index_t> asked{};  ///< While cold: the first of the entries of each `view`.
+  bool generous = false;                       ///< `view` shows one entry more than fits.
 
  private:
   struct pending {

@@ -80,6 +80,7 @@ constexpr void RAFT_NODE::note_executed(index_t index) {
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::hand_over(index_t upto) {
   std::uint64_t budget = options_.max_apply_bytes;
+  entries_awaited_ = false;
   if constexpr (applies_elsewhere) {
     handed_.release_to(last_applied_);
     budget = budget > handed_.bytes() ? budget - handed_.bytes() : 0;
@@ -87,7 +88,7 @@ constexpr void RAFT_NODE::hand_over(index_t upto) {
   while (handed_over_ < upto && budget != 0) {
     const auto most = static_cast<std::uint32_t>(std::min<std::uint64_t>(budget, UINT32_MAX));
     const auto batch = log_.view(handed_over_.next(), upto, most);
-    if (!batch) return;
+    if (!batch) return wait_for_entries(batch.error());
     const index_t first = handed_over_.next();
     handed_over_ = handed_over_ + batch->count();
     batch->for_each(first, [this](const entry& e) {
@@ -98,6 +99,14 @@ constexpr void RAFT_NODE::hand_over(index_t upto) {
     if constexpr (applies_elsewhere) handed_.push(handed_over_, batch->bytes());
     budget -= std::min<std::uint64_t>(budget, batch->bytes());
   }
+}
+
+/// The Log fetches what it was asked for, and reports it; nothing is to be done until then. Entries that cannot be read
+/// at all are another matter: this node can execute nothing any more.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::wait_for_entries(const error& why) {
+  if (why.code != errc::not_at_hand) return fail(why);
+  entries_awaited_ = true;
 }
 
 }  // namespace raft

@@ -192,7 +192,8 @@ constexpr void RAFT_NODE::send_ready_appends(leader_role& lead, peer& p) {
   p.prompt = false;
 }
 
-/// One append_entries from nextIndex on. False if its entries are not at hand: the next heartbeat tries again.
+/// One append_entries from nextIndex on. False if its entries are not at hand: what fetches them reports it, and the
+/// next heartbeat, which needs none, tries again.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::send_append(leader_role& lead, peer& p) {
   const index_t prev = p.next.previous();

@@ -143,6 +143,23 @@ constexpr result<void> RAFT_NODE::step(const applied& a) {
   return {};
 }
 
+/// To apply and to send go through the same door: both simply ask the Log again.
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::step(const fetched& f) {
+  const detail::entered guard{inside_};
+  if (failed_) return failure_;
+  if (f.first > f.last || f.last > log_.last_index()) {
+    return {errc::impossible, "entries are reported at hand that the log does not hold"};
+  }
+  entries_awaited_ = false;
+  if (auto* lead = std::get_if<leader_role>(&role_)) {
+    for (peer& p : lead->peers) p.prompt = true;
+    look_at_all(*lead);
+  }
+  settle();
+  return {};
+}
+
 RAFT_NODE_TEMPLATE
 template <class Body>
 constexpr detail::verdict RAFT_NODE::check_envelope(const envelope& m) const {
@@ -261,7 +278,8 @@ constexpr node_id RAFT_NODE::leader() const noexcept {
 RAFT_NODE_TEMPLATE
 constexpr typename RAFT_NODE::time_point RAFT_NODE::deadline() const {
   if (failed_) return raft::never<time_point>();
-  if (handed_over_ < std::min(commit_index_, durable_index()) && handed_over_ == last_applied_) return now_;
+  const bool may_go_on = handed_over_ == last_applied_ && !entries_awaited_;
+  if (handed_over_ < std::min(commit_index_, durable_index()) && may_go_on) return now_;
   auto next = raft::never<time_point>();
   if (std::holds_alternative<leader_role>(role_)) {
     next = heartbeat_deadline_;
