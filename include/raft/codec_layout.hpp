@@ -99,16 +99,6 @@ inline constexpr std::size_t largest_head = []<std::size_t... Kind>(std::index_s
 }
 (std::make_index_sequence<body_kinds>{});
 
-/// Which kind a body is.
-template <class Body, std::size_t Kind = 0>
-constexpr std::uint8_t kind_of() noexcept {
-  if constexpr (std::is_same_v<Body, body_kind<Kind>>) {
-    return std::uint8_t{Kind};
-  } else {
-    return kind_of<Body, Kind + 1>();
-  }
-}
-
 constexpr std::size_t padding_after(std::size_t bytes) noexcept { return -bytes & 7; }
 
 inline constexpr std::array<std::byte, 8> frame_padding{};

@@ -9,7 +9,9 @@
 // `round` numbers a leader's broadcasts: a follower echoes it, and a majority that has echoed round r has confirmed
 // that the leader still led when it began r [thesis 6.4].
 
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <variant>
 
 #include <raft/entry.hpp>
@@ -101,6 +103,33 @@ struct install_snapshot_reply {
 /// Everything that one server may say to another. The order is that of the byte form: new kinds go to the end.
 using message_body = std::variant<request_pre_vote, request_pre_vote_reply, request_vote, request_vote_reply,
                                   append_entries, append_entries_reply, install_snapshot, install_snapshot_reply>;
+
+namespace detail {
+
+/// A kind's place in message_body.
+template <class Body, std::size_t Kind = 0>
+constexpr std::uint8_t kind_of() noexcept {
+  if constexpr (std::is_same_v<Body, std::variant_alternative_t<Kind, message_body>>) {
+    return std::uint8_t{Kind};
+  } else {
+    return kind_of<Body, Kind + 1>();
+  }
+}
+
+/// How many entries a message carries, and how many bytes of entries or of a snapshot.
+template <class Body>
+constexpr std::uint32_t entries_in(const Body&) noexcept {
+  return 0;
+}
+constexpr std::uint32_t entries_in(const append_entries& m) noexcept { return m.entries.count(); }
+template <class Body>
+constexpr std::uint64_t bytes_in(const Body&) noexcept {
+  return 0;
+}
+constexpr std::uint64_t bytes_in(const append_entries& m) noexcept { return m.entries.bytes(); }
+constexpr std::uint64_t bytes_in(const install_snapshot& m) noexcept { return m.data.size(); }
+
+}  // namespace detail
 
 /// Calls f with the body that is there. (A switch: std::visit calls through a table, which nothing sees through.)
 template <class F>

@@ -187,7 +187,8 @@ class node {
 
   /// Of a no-op. (g++ 12 evaluates no static member with elided elements.)
   static constexpr payload nothing[1]{payload{}};
-  static constexpr bool wants_fates = requires(StateMachine & m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); };
+  static constexpr bool wants_fates = requires(StateMachine & m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); }
+  || requires(Observer& o) { o.on(events::fate_told{}); };
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
 
   // ---------------------------------------------------------------------------------------------- the table
@@ -222,6 +223,7 @@ class node {
   constexpr result<void> start();
   [[nodiscard]] constexpr result<void> check_stored_state() const;
   [[gnu::cold]] constexpr result<void> refuse(node_id from, const error& why);
+  [[gnu::cold]] constexpr error refuse_request(request_kind what, const error& why);
   template <class Body>
   [[nodiscard]] constexpr detail::verdict check_envelope(const envelope& m) const;
   template <class Body>
@@ -324,6 +326,8 @@ class node {
   // ------------------------------------------------------------------------------------------ §6 [impl/membership.hpp]
 
   [[nodiscard]] constexpr result<void> may_change_membership(std::optional<index_t> expected) const;
+  [[nodiscard]] constexpr result<raft::configuration> next_configuration(const membership& target,
+                                                                         std::optional<index_t> expected) const;
   constexpr result<proposal> append_configuration(const raft::configuration& next);
   constexpr void want_configuration(const raft::configuration& next);
   constexpr bool leave_joint_by_itself(leader_role& lead);
@@ -370,6 +374,7 @@ class node {
   constexpr void queue(node_id to, const Body& body, speaks_for what);
   template <class Body>
   constexpr void send_now(node_id to, const Body& body);
+  constexpr void send_waiting(const message& m);
   template <class Event>
   constexpr void tell(const Event& event);
   template <class Value>

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include <raft/configuration.hpp>
+#include <raft/outcome.hpp>
 #include <raft/progress.hpp>
 #include <raft/result.hpp>
 #include <raft/role.hpp>
@@ -22,8 +24,18 @@ enum class ignored_reason : std::uint8_t {
   cannot_campaign,  ///< The election timer fired at a node that may not stand (no voter, or a snapshot is pending).
 };
 
+/// What a client or an operator asks of a node.
+enum class request_kind : std::uint8_t { proposal, read, change };
+
 namespace events {
 
+/// The node begins, as a follower, with what its Log and its state machine hold.
+struct started {
+  node_id node{};
+  term_t term{};
+  index_t commit_index{};
+  index_t last_applied{};
+};
 struct role_changed {
   node_id node{};
   term_t term{};
@@ -71,6 +83,47 @@ struct snapshot_taken {
 struct snapshot_installed {
   index_t index{};
   term_t term{};
+};
+/// A message was handed to the Transport. `kind` is its place in message_body; `bytes` are of entries (wire form) or of
+/// a snapshot.
+struct message_sent {
+  node_id to{};
+  std::uint8_t kind = 0;
+  std::uint32_t entries = 0;
+  std::uint64_t bytes = 0;
+};
+/// A message was taken in, and not refused.
+struct message_received {
+  node_id from{};
+  std::uint8_t kind = 0;
+  std::uint32_t entries = 0;
+  std::uint64_t bytes = 0;
+};
+/// So many commands of so many bytes (wire form) were appended here, from this place on.
+struct proposed {
+  proposal first{};
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+};
+/// Somebody asked for something and was refused at once.
+struct request_refused {
+  request_kind what{};
+  errc why{};
+};
+/// What became of proposals; see `node::propose`.
+struct fate_told {
+  index_t first{};
+  index_t last{};
+  term_t term{};
+  fate what{};
+};
+struct read_answered {
+  read_fate what{};
+};
+/// Another configuration is in force; it is valid during the call.
+struct configuration_changed {
+  index_t index{};
+  const raft::configuration* now = nullptr;
 };
 /// A write failed: the node takes part in nothing any more.
 struct node_failed {

@@ -159,6 +159,27 @@ TEST_CASE("why_not_committed: who lost its log, and learners, count for nothing"
   CHECK(ids(a->why_not_committed(3_i).servers) == list{2, 3});
 }
 
+TEST_CASE("why_not_committed: what a member acknowledged and lost is missing again") {
+  auto a = leader_of(voters(5));
+  ack(*a, 2_n, 1_i);
+  ack(*a, 3_n, 1_i);
+  REQUIRE(a->propose("x"));
+  ack(*a, 2_n, 2_i);
+  CHECK(ids(a->why_not_committed(2_i).servers) == list{3, 4, 5});
+  a->pass(60);
+  for (int i = 0; i < 3; ++i) {
+    for (const letter& l : a->take_mail()) {
+      if (l.what.to != 2_n || !l.is<append_entries>()) continue;
+      const auto asked = l.as<append_entries>();
+      CHECK(a->step(
+          say(2_n, 1_n, a->term(), append_entries_reply{false, asked.prev_log_index, {}, {}, {}, asked.round})));
+    }
+    a->pass(60);
+  }
+  REQUIRE(a->peer(2).state == progress_state::lost);
+  CHECK(ids(a->why_not_committed(2_i).servers) == list{2, 3, 4, 5});
+}
+
 TEST_CASE("why_not_committed: others ask the leader, or wait for one; a failed node says so") {
   auto b = start(2_n, {.term = 1, .members = voters(3), .log = {{1, "x"}}});
   CHECK(b->why_not_committed(1_i).why == commit_cause::no_leader);

@@ -22,10 +22,13 @@ namespace story {
 
 using ms = std::int64_t;
 using tunables = raft::options<ms>;
-using event = std::variant<raft::events::role_changed, raft::events::vote_granted, raft::events::message_refused,
-                           raft::events::message_ignored, raft::events::log_truncated, raft::events::commit_advanced,
-                           raft::events::applied, raft::events::peer_changed, raft::events::peer_lost_log,
-                           raft::events::snapshot_taken, raft::events::snapshot_installed, raft::events::node_failed>;
+using event = std::variant<raft::events::started, raft::events::role_changed, raft::events::vote_granted,
+                           raft::events::message_refused, raft::events::message_ignored, raft::events::log_truncated,
+                           raft::events::commit_advanced, raft::events::applied, raft::events::peer_changed,
+                           raft::events::peer_lost_log, raft::events::snapshot_taken, raft::events::snapshot_installed,
+                           raft::events::node_failed, raft::events::message_sent, raft::events::message_received,
+                           raft::events::proposed, raft::events::request_refused, raft::events::fate_told,
+                           raft::events::read_answered, raft::events::configuration_changed>;
 
 /// What servers share: the time, and everything that they sent and nobody took in, oldest first.
 struct world {

@@ -13,7 +13,7 @@ import sys
 ALLOWED_AT_TOP = {"CMakeLists.txt", "CMakePresets.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md",
                   "include", "tests", "bench", "examples"}
 # Optional headers: they stand on the engine, and the engine does not know them.
-BATTERIES = re.compile(r"^(memory_log|entry_store|crc32c|file_log|codec|sessions|groups)(_\w+)?\.hpp$"
+BATTERIES = re.compile(r"^(memory_log|entry_store|crc32c|file_log|codec|sessions|groups|counters|record)(_\w+)?\.hpp$"
                        r"|^(memory_log|file_log|codec|sessions|groups|testing)/")
 # Batteries that reach the operating system, or that only tests include; the others obey the engine's rules.
 HOSTED = re.compile(r"^file_log|^testing/")

@@ -12,27 +12,36 @@ namespace raft {
 RAFT_NODE_TEMPLATE
 constexpr result<proposal> RAFT_NODE::change_membership(const membership& target, std::optional<index_t> expected) {
   const detail::entered guard{inside_};
+  const auto next = next_configuration(target, expected);
+  if (!next) return refuse_request(request_kind::change, next.error());
+  return append_configuration(*next);
+}
+
+/// The step that change_membership would append, if it is legal and may be taken now.
+RAFT_NODE_TEMPLATE
+constexpr result<configuration> RAFT_NODE::next_configuration(const membership& target,
+                                                              std::optional<index_t> expected) const {
   if (auto possible = may_change_membership(expected); !possible) return possible.error();
   auto next = step_towards(configuration_, target);
-  if (!next) return next.error();
-  if (*next == configuration_) return {errc::not_ready, "this is the membership in force"};
-  return append_configuration(*next);
+  if (next && *next == configuration_) return {errc::not_ready, "this is the membership in force"};
+  return next;
 }
 
 RAFT_NODE_TEMPLATE
 constexpr result<proposal> RAFT_NODE::leave_joint_configuration() {
   const detail::entered guard{inside_};
-  if (auto possible = may_change_membership({}); !possible) return possible.error();
+  if (auto possible = may_change_membership({}); !possible) {
+    return refuse_request(request_kind::change, possible.error());
+  }
   auto next = leave_joint(configuration_);
-  if (!next) return next.error();
+  if (!next) return refuse_request(request_kind::change, next.error());
   return append_configuration(*next);
 }
 
 RAFT_NODE_TEMPLATE
 constexpr result<change_preview> RAFT_NODE::preview_change(const membership& target,
                                                            std::optional<index_t> expected) const {
-  if (auto possible = may_change_membership(expected); !possible) return possible.error();
-  auto next = step_towards(configuration_, target);
+  auto next = next_configuration(target, expected);
   if (!next) return next.error();
   const auto& lead = std::get<leader_role>(role_);
   const auto heard = quorum_value(*next, [&](node_id voter) -> std::uint8_t {
@@ -121,6 +130,7 @@ constexpr void RAFT_NODE::refresh_configuration() {
     lead->lease.end();            // it was a quorum of another membership that made it
     advance_commit_index(*lead);  // the quorum may have become smaller
   }
+  tell(events::configuration_changed{configuration_index_, &configuration_});
   if constexpr (requires { machine_.on_configuration(configuration_, configuration_index_); }) {
     machine_.on_configuration(configuration_, configuration_index_);
   }

@@ -24,13 +24,16 @@ RAFT_NODE_TEMPLATE
 constexpr result<proposal> RAFT_NODE::propose(std::span<const payload> commands) {
   const detail::entered guard{inside_};
   const auto* lead = std::get_if<leader_role>(&role_);
-  if (failed_) return failure_;
-  if (lead == nullptr) return not_leader();
+  if (failed_) return refuse_request(request_kind::proposal, failure_);
+  if (lead == nullptr) return refuse_request(request_kind::proposal, not_leader());
   std::uint64_t bytes = 0;
-  if (const auto possible = check_proposal(*lead, commands, bytes); !possible) return possible.error();
+  if (const auto possible = check_proposal(*lead, commands, bytes); !possible) {
+    return refuse_request(request_kind::proposal, possible.error());
+  }
   const proposal first{log_.last_index().next(), term()};
   want_entries(entry_kind::command, commands, bytes);
   if constexpr (wants_fates) proposals_.back().last = log_.last_index() + commands.size();
+  tell(events::proposed{first, commands.size(), bytes});
   settle();
   // Even if the write failed, some of it may be on the disk, and may be executed after a restart: no refusal, but a
   // proposal whose fate was told as unknown.
@@ -62,7 +65,8 @@ constexpr void RAFT_NODE::want_entries(entry_kind kind, std::span<const payload>
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::resolve(index_t first, index_t last, term_t of, fate what) {
   if (first > last) return;
-  if constexpr (wants_fates) machine_.on_fate(first, last, of, what);
+  tell(events::fate_told{first, last, of, what});
+  if constexpr (requires { machine_.on_fate(first, last, of, what); }) machine_.on_fate(first, last, of, what);
 }
 
 /// Tells the fates that what was applied has decided. While a snapshot is on its way into the state machine the log

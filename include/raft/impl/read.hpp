@@ -15,9 +15,9 @@ namespace raft {
 RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::read(std::uint64_t context) {
   const detail::entered guard{inside_};
-  if (failed_) return failure_;
+  if (failed_) return refuse_request(request_kind::read, failure_);
   auto* lead = std::get_if<leader_role>(&role_);
-  if (lead == nullptr) return not_leader();
+  if (lead == nullptr) return refuse_request(request_kind::read, not_leader());
   if (options_.lease_reads) now_ = clock_.now();
   // A new leader knows what is committed only once an entry of its own term is [paper §8].
   lead->reads.push_back({context, round_for_read(*lead), std::max(commit_index_, lead->first_index)});
@@ -80,6 +80,7 @@ constexpr void RAFT_NODE::answer_reads() {
 
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::answer_read(std::uint64_t context, read_fate what, index_t index) {
+  tell(events::read_answered{what});
   if constexpr (requires { machine_.on_read(context, what, index); }) machine_.on_read(context, what, index);
 }
 

@@ -156,6 +156,18 @@ constexpr void RAFT_NODE::send_now(node_id to, const Body& body) {
   } else {
     transport_.send(message{id_, to, term(), message_body{std::in_place_type<Body>, body}});
   }
+  tell(events::message_sent{to, detail::kind_of<Body>(), detail::entries_in(body), detail::bytes_in(body)});
+}
+
+/// For what waited in the outbox.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::send_waiting(const message& m) {
+  transport_.send(m);
+  if constexpr (requires { observer_.on(events::message_sent{}); }) {
+    visit_body(m.body, [&]<class Body>(const Body& body) {
+      tell(events::message_sent{m.to, detail::kind_of<Body>(), detail::entries_in(body), detail::bytes_in(body)});
+    });
+  }
 }
 
 /// The writes of this input have their marks now: so do the messages that speak for them.
@@ -179,7 +191,7 @@ constexpr void RAFT_NODE::send() {
   }
   if constexpr (Log::durable_on_return) {
     if (answer_to_ != nobody) send_now(std::exchange(answer_to_, nobody), answer_);
-    for (const waiting_message& waiting : outbox_) transport_.send(waiting.what);
+    for (const waiting_message& waiting : outbox_) send_waiting(waiting.what);
     outbox_.clear();
   } else {
     send_what_is_durable();
@@ -196,7 +208,7 @@ constexpr void RAFT_NODE::send_what_is_durable() {
       if (kept != i) outbox_[kept] = outbox_[i];
       ++kept;
     } else if (!superseded(i)) {
-      transport_.send(outbox_[i].what);
+      send_waiting(outbox_[i].what);
     }
   }
   if (kept == 0) {

@@ -194,6 +194,7 @@ constexpr void RAFT_NODE::restore_machine() {
   if (auto restored = machine_.restore(source); !restored) return fail(restored.error());
   last_applied_ = snapshot.index;
   handed_over_ = snapshot.index;
+  tell(events::applied{last_applied_});
   if constexpr (applies_elsewhere) handed_.clear();
   if constexpr (requires { machine_.on_restore(snapshot); }) machine_.on_restore(snapshot);
   resolve_covered(snapshot);

@@ -73,6 +73,7 @@ constexpr result<void> RAFT_NODE::start() {
   }
   reset_election_timer();
   if (options_.lease_reads) promise_.give(nobody, now_ + options_.election_timeout_min);
+  tell(events::started{id_, term(), commit_index_, last_applied_});
   return {};
 }
 
@@ -109,6 +110,7 @@ constexpr result<void> RAFT_NODE::step(const envelope& m, const Body& body) {
   now_ = clock_.now();
   const auto taken = take_in(m, body);
   if (!taken) return refuse(m.from, taken.error());
+  tell(events::message_received{m.from, detail::kind_of<Body>(), detail::entries_in(body), detail::bytes_in(body)});
   settle();
   return {};
 }
@@ -117,6 +119,13 @@ constexpr result<void> RAFT_NODE::step(const envelope& m, const Body& body) {
 RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::refuse(node_id from, const error& why) {
   tell(events::message_refused{from, why});
+  return why;
+}
+
+/// The same for what a client asked for.
+RAFT_NODE_TEMPLATE
+constexpr error RAFT_NODE::refuse_request(request_kind what, const error& why) {
+  tell(events::request_refused{what, why.code});
   return why;
 }
 

@@ -1,0 +1,220 @@
+// Counters: each counts what its name says, under a name that a metrics page may carry; and a watched node does what an
+// unwatched one does.
+
+#include <doctest/doctest.h>
+#include <raft/counters.hpp>
+#include <raft/memory_log.hpp>
+#include <raft/node.hpp>
+
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "support/letter.hpp"
+#include "support/printing.hpp"
+#include "support/test_log.hpp"
+
+using namespace raft;
+using namespace story;
+
+namespace {
+
+struct net {
+  std::deque<letter>* mail;
+  void send(const message& m) { mail->push_back(keep(m)); }
+};
+struct clock_handle {
+  using duration = std::int64_t;
+  using time_point = std::int64_t;
+  const std::int64_t* at;
+  [[nodiscard]] std::int64_t now() const { return *at; }
+};
+struct machine {
+  int applied = 0;
+  void apply(const entry&) { ++applied; }
+  template <class Sink>
+  result<void> write_snapshot(Sink& sink) const {
+    return sink(payload_of("image"));
+  }
+  template <class Source>
+  result<void> restore(Source& source) {
+    while (!source()->empty()) {
+    }
+    return {};
+  }
+};
+
+using counted = node<net, memory_log, clock_handle, machine, counting_observer>;
+
+struct small_cluster {
+  std::deque<letter> mail{};
+  std::int64_t now = 0;
+  std::vector<counted> nodes{};
+
+  explicit small_cluster(std::uint64_t n) {
+    options<std::int64_t> o;
+    o.trailing_entries = 0;
+    for (std::uint64_t id = 1; id <= n; ++id) {
+      auto made = counted::create(node_id{id}, o, id, net{&mail}, memory_log{voters(n)}, clock_handle{&now}, machine{});
+      REQUIRE(made);
+      nodes.push_back(*std::move(made));
+    }
+  }
+  counted& operator[](std::uint64_t id) { return nodes[id - 1]; }
+  const counters& of(std::uint64_t id) { return nodes[id - 1].observer().counts(); }
+
+  void deliver(std::uint64_t except = 0) {
+    while (!mail.empty()) {
+      const letter l = std::move(mail.front());
+      mail.pop_front();
+      if (l.what.to.value == except || l.what.from.value == except) continue;
+      CHECK((*this)[l.what.to.value].step(l.what));
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("counting_observer: an election, proposals, reads and heartbeats, on each side") {
+  small_cluster c{3};
+  CHECK(c.of(1).voters == 3);
+  CHECK(c.of(1).configuration_changes == 1);
+  c[1].campaign();
+  c.deliver();
+  const counters& lead = c.of(1);
+  CHECK(lead.pre_candidacies == 1);
+  CHECK(lead.candidacies == 1);
+  CHECK(lead.elections_won == 1);
+  CHECK(lead.is_leader == 1);
+  CHECK(lead.leader == 1);
+  CHECK(lead.leader_changes == 1);
+  CHECK(lead.term == 1);
+  CHECK(c.of(2).votes_granted + c.of(3).votes_granted == 2);
+  CHECK(c.of(2).leader == 1);
+  CHECK(c.of(2).elections_won == 0);
+
+  const std::uint64_t appends = lead.appends_sent;
+  REQUIRE(c[1].propose(payload_of("12345678")));
+  c.deliver();
+  CHECK(lead.proposed == 1);
+  CHECK(lead.proposed_bytes == entry_bytes(8));
+  CHECK(lead.fates_applied == 1);
+  CHECK(lead.committed == 2);
+  CHECK(lead.applied == 2);
+  CHECK(lead.appends_sent == appends + 2);
+  CHECK(c.of(2).entries_received == 2);
+  CHECK(c.of(2).entry_bytes_received == entry_bytes(0) + entry_bytes(8));
+  CHECK(c.of(2).entry_bytes_received + c.of(3).entry_bytes_received == lead.entry_bytes_sent);
+  CHECK(lead.entries_sent == c.of(2).entries_received + c.of(3).entries_received);
+
+  REQUIRE(c[1].read(7));
+  c.deliver();
+  CHECK(lead.reads_ready == 1);
+  CHECK(lead.heartbeats_sent >= 2);
+  CHECK(lead.heartbeats_sent == c.of(2).heartbeats_received + c.of(3).heartbeats_received);
+  CHECK(lead.sent + c.of(2).sent + c.of(3).sent == lead.received + c.of(2).received + c.of(3).received);
+}
+
+TEST_CASE("counting_observer: what is refused, ignored, dropped") {
+  small_cluster c{3};
+  CHECK_FALSE(c[2].propose(payload_of("x")));
+  CHECK_FALSE(c[2].read(1));
+  CHECK_FALSE(c[2].change_membership({{1_n}, {}}));
+  CHECK(c.of(2).proposals_refused == 1);
+  CHECK(c.of(2).reads_refused == 1);
+  CHECK(c.of(2).changes_refused == 1);
+  CHECK_FALSE(c[2].step(say(1_n, 9_n, 1_t, request_vote{}).what));
+  CHECK(c.of(2).refused == 1);
+  CHECK(c[2].step(say(1_n, 2_n, 0_t, request_pre_vote_reply{0_t, true}).what));
+  CHECK(c.of(2).ignored == 1);
+
+  c[1].campaign();
+  c.deliver();
+  REQUIRE(c[1].propose(payload_of("lost")));
+  REQUIRE(c[1].read(1));
+  c.mail.clear();
+  c.now += 1000;
+  c[2].campaign();
+  c.deliver(1);
+  REQUIRE(c[2].role() == role_kind::leader);
+  for (int i = 0; i < 3; ++i) {
+    c.now += 60;
+    c[2].tick();
+    c.deliver();
+  }
+  CHECK(c.of(1).step_downs == 1);
+  CHECK(c.of(1).is_leader == 0);
+  CHECK(c.of(1).leader_changes == 2);
+  CHECK(c.of(1).reads_dropped == 1);
+  CHECK(c.of(1).truncations == 1);
+  CHECK(c.of(1).fates_dropped == 1);
+}
+
+TEST_CASE("counting_observer: snapshots and members") {
+  small_cluster c{3};
+  c[1].campaign();
+  c.deliver(3);
+  REQUIRE(c[1].propose(payload_of("x")));
+  c.deliver(3);
+  REQUIRE(c[1].take_snapshot());
+  for (int i = 0; i < 6; ++i) {
+    c.now += 60;
+    c[1].tick();
+    c.deliver();
+  }
+  CHECK(c.of(1).snapshots_taken == 1);
+  CHECK(c.of(1).chunks_sent == 1);
+  CHECK(c.of(1).chunk_bytes_sent == 5);
+  CHECK(c.of(3).chunks_received == 1);
+  CHECK(c.of(3).chunk_bytes_received == 5);
+  CHECK(c.of(3).snapshots_installed == 1);
+  CHECK(c.of(3).applied == 2);
+  REQUIRE(c[1].change_membership({{1_n, 2_n}, {3_n}}));
+  c.deliver();
+  CHECK(c.of(1).voters == 2);
+  CHECK(c.of(1).learners == 1);
+  CHECK(c.of(1).joint == 0);
+  CHECK(c.of(1).configuration_changes == 2);
+  CHECK(c.of(2).configuration_changes == 2);
+}
+
+TEST_CASE("counting_observer: a restarted node shows where it begins") {
+  memory_log log{voters(1)};
+  (void)log.store({4_t, 1_n, {}});
+  std::deque<letter> mail;
+  const std::int64_t now = 0;
+  auto made = counted::create(1_n, {}, 1, net{&mail}, std::move(log), clock_handle{&now}, machine{});
+  REQUIRE(made);
+  CHECK(made->observer().counts().term == 4);
+}
+
+TEST_CASE("for_each: every number once, with a name as the field writes them") {
+  counting_observer o;
+  std::set<std::string> names;
+  std::string page;
+  std::size_t numbers = 0;
+  o.for_each([&](const metric& m) {
+    ++numbers;
+    const std::string name{m.name};
+    CHECK(names.insert(name).second);
+    CHECK(name.starts_with("raft_"));
+    CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos);
+    CHECK(name.ends_with("_total") == (m.type == metric_type::counter));
+    CHECK(m.help.size() > 10);
+    CHECK(m.help.ends_with("."));
+    CHECK(m.value == 0);
+    page += "# HELP " + name + ' ' + std::string(m.help) + '\n';
+  });
+  CHECK(numbers * sizeof(std::uint64_t) == sizeof(counters));  // none is left out
+  for (const char* known : {"raft_leader_changes_seen_total", "raft_proposals_committed_total",
+                            "raft_proposals_applied_total", "raft_append_requests_sent_total"}) {
+    CHECK(names.contains(known));
+  }
+}
+
+TEST_CASE("for_each: each name shows its own number") {
+  std::set<const void*> places;
+  const counters c;
+  for (const auto& row : raft::detail::metric_rows) CHECK(places.insert(&(c.*row.value)).second);
+}
