@@ -15,8 +15,11 @@ constexpr result<proposal> RAFT_NODE::propose(payload command) {
 
 RAFT_NODE_TEMPLATE
 constexpr result<proposal> RAFT_NODE::propose(payload command, term_t expected) {
-  if (failed_) return failure_;
-  if (term() != expected) return error{errc::term_moved, leader(), term().value, "the term is another one by now"};
+  if (failed_) return refuse_request(request_kind::proposal, failure_);
+  if (term() != expected) {
+    return refuse_request(request_kind::proposal,
+                          {errc::term_moved, leader(), term().value, "the term is another one by now"});
+  }
   return propose(command);
 }
 
