@@ -250,8 +250,17 @@ def top_level(tree):
             yield name, 1, "does not belong at the top level"
 
 
+def readme_shows_examples(tree):
+    """C++ in the top README is a run of whole lines of an example, so that it compiles."""
+    readme = tree.text.get("README.md", "")
+    for block in re.finditer(r"^```cpp\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE):
+        if not any("\n" + block[1] in "\n" + tree.text[name] for name in tree.code if name.startswith("examples/")):
+            yield "README.md", readme.count("\n", 0, block.start()) + 1, "a block of C++ that no example contains"
+
+
 RULES = [floors, no_circles, batteries_are_optional, no_banned_include, no_banned_word, headers_open_with_a_comment,
-         functions_fit_a_screen, files_fit, lines_fit, nothing_unfinished, no_path_of_a_machine, top_level]
+         functions_fit_a_screen, files_fit, lines_fit, nothing_unfinished, no_path_of_a_machine, top_level,
+         readme_shows_examples]
 
 
 def main():

@@ -106,6 +106,18 @@ class Rules(unittest.TestCase):
         self.finds(check.top_level, 1, "", "notes.txt")
         self.accepts(check.top_level, "", ".clang-tidy")
 
+    def test_readme_shows_examples(self):
+        example = {"examples/a/main.cpp": "#include <a>\n\nint main() {\n  return 0;\n}\n"}
+
+        def lines(*shown):
+            readme = "# Read\n\n" + "".join(f"```cpp\n{block}```\n" for block in shown)
+            return [line for _, line in findings(check.readme_shows_examples, {**example, "README.md": readme})]
+
+        self.assertEqual(lines("int main() {\n  return 0;\n}\n", "#include <a>\n"), [])
+        self.assertEqual(lines("#include <a>\nint main() {\n"), [3])  # a line is missing
+        self.assertEqual(lines("main() {\n"), [3])  # not a whole line
+        self.assertEqual(lines("#include <a>\n", "int main() { return 0; }\n"), [6])
+
 
 if __name__ == "__main__":
     unittest.main()
