@@ -40,6 +40,7 @@ inline constexpr std::size_t entry_header_bytes = 16;
 
 /// The largest payload that the byte form can carry.
 inline constexpr std::size_t entry_payload_limit = std::size_t{1} << 30;
+static_assert(entry_payload_limit >> 30 == 1, "entries::check compares lengths by their bits from 30 on");
 
 /// How many bytes an entry with a payload of `length` bytes takes in its wire form.
 [[nodiscard]] constexpr std::size_t entry_bytes(std::size_t length) noexcept {
@@ -126,7 +127,7 @@ class entries {
   }
 
  private:
-  /// The hot loop of a follower: one test for the kind that is the rule.
+  /// The hot loop of a follower: one test for what is the rule, a command below the limit (which is 2^30).
   static constexpr detail::verdict check(const std::byte* data, std::size_t bytes, std::uint32_t count,
                                          term_t& last) noexcept {
     if (bytes > UINT32_MAX) return {errc::malformed, "a batch of entries larger than its length field"};
@@ -138,7 +139,7 @@ class entries {
       const std::size_t size = entry_bytes(second & 0xffffffff);
       if (bytes < size) return {errc::malformed, "a batch of entries ends inside a payload"};
       if (term < highest) return {errc::malformed, "the terms of a batch of entries fall"};
-      if (second >> 32 != static_cast<std::uint64_t>(entry_kind::command)) {
+      if (second >> 30 != static_cast<std::uint64_t>(entry_kind::command) << 2) {
         if (const auto legal = check_rare(data, second); !legal) return legal;
       }
       highest = term;
@@ -150,9 +151,11 @@ class entries {
     return {};
   }
 
-  /// Of an entry that is no command. Precondition: all of it is there.
+  /// Of an entry that is no command, or may be too large. Precondition: all of it is there, if it is not.
   static constexpr detail::verdict check_rare(const std::byte* data, std::uint64_t second) noexcept {
     const std::uint64_t kind = second >> 32;
+    if ((second & 0xffffffff) > entry_payload_limit) return {errc::malformed, "a payload above entry_payload_limit"};
+    if (kind == static_cast<std::uint64_t>(entry_kind::command)) return {};
     if (kind == static_cast<std::uint64_t>(entry_kind::no_op)) return {};
     if (kind != static_cast<std::uint64_t>(entry_kind::configuration)) {
       return {errc::malformed, "an entry of an unknown kind"};

@@ -1,5 +1,8 @@
 // One entry and a batch of them in their wire form.
 
+#include <cstdlib>
+#include <memory>
+
 #include <doctest/doctest.h>
 #include <raft/entry.hpp>
 
@@ -101,6 +104,27 @@ TEST_CASE("parse: lengths that reach beyond the bytes are refused, whatever they
   }
 }
 
+TEST_CASE("parse: a payload above entry_payload_limit is refused, even if all of it is there") {
+  // Memory that is zero until it is written to, so that the test does not fill a gigabyte.
+  const std::unique_ptr<void, void (*)(void*)> memory{std::calloc(entry_payload_limit + 64, 1), std::free};
+  REQUIRE(memory);
+  auto* wire = static_cast<std::byte*>(memory.get());
+  for (const auto kind : {entry_kind::command, entry_kind::no_op}) {
+    for (const std::size_t length : {entry_payload_limit - 1, entry_payload_limit, entry_payload_limit + 1,
+                                     entry_payload_limit + 8, entry_payload_limit + 40}) {
+      CAPTURE(length);
+      write_entry_header(wire, 1_t, kind, length);
+      CHECK(entries::parse(wire, entry_bytes(length), 1).has_value() == (length <= entry_payload_limit));
+    }
+  }
+}
+
+TEST_CASE("parse: more bytes than a length field can say are refused before one of them is read") {
+  const auto refused_at_once = entries::parse(nullptr, std::size_t{UINT32_MAX} + 1, 1);
+  REQUIRE_FALSE(refused_at_once);
+  CHECK(refused_at_once.error().code == errc::malformed);
+}
+
 TEST_CASE("parse: kinds that are not known are refused, in each of their four bytes") {
   for (const std::size_t place : {12U, 13U, 14U, 15U}) {
     bytes wire = wire_of({{1, "abc"}});
@@ -143,4 +167,6 @@ TEST_CASE("operator==: equal bytes, wherever they lie") {
   const bytes other = wire_of({{1, "a"}, no_op(2), {2, "a longer payloaD"}});
   CHECK_FALSE(*parsed(one, 3) == *parsed(other, 3));
   CHECK_FALSE(*parsed(one, 3) == parsed(one, 3)->from(1));
+  const bytes longer = wire_of({{1, "a"}, no_op(2), {2, "a payload that takes more room"}});
+  CHECK_FALSE(*parsed(one, 3) == *parsed(longer, 3));
 }
