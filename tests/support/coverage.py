@@ -28,17 +28,22 @@ def documents(folder):
                 yield json.loads(line)
 
 
-def instantiations(functions, line):
-    """How many instantiations of one template the line's innermost function has; gcov lists their branches in a row.
+def branches_of_one(functions, line):
+    """How many of the line's branches belong to one instantiation of the template that it is in.
 
-    A generic lambda ends, for gcov, where it begins: it is taken to reach to the end of the function around it."""
-    around = [f for f in functions if f["start_line"] <= line <= f["end_line"]]
-    if not around:
-        return 1
+    gcov lists a line of a function template once for each instantiation, under its name; but a line of a lambda in it,
+    which for gcov ends where it begins, once only, with the branches of all instantiations in a row. Those are folded
+    if they repeat, as they then have to, the pattern of one."""
+    branches = line["branches"]
+    around = [f for f in functions if f["start_line"] <= line["line_number"] <= f["end_line"]]
+    if "function_name" in line or not around:
+        return len(branches)
     outer = max(f["start_line"] for f in around)
-    inner = [(f["start_line"], f["start_column"]) for f in functions if f in around or outer < f["start_line"] <= line
-             and f["start_line"] == f["end_line"]]
-    return inner.count(max(inner))
+    inner = [(f["start_line"], f["start_column"]) for f in functions if f in around or
+             outer < f["start_line"] <= line["line_number"] and f["start_line"] == f["end_line"]]
+    each, left = divmod(len(branches), inner.count(max(inner)))
+    pattern = [branch["fallthrough"] for branch in branches]
+    return each if left == 0 and pattern == pattern[:each] * inner.count(max(inner)) else len(branches)
 
 
 def collect(folder):
@@ -52,8 +57,7 @@ def collect(folder):
             for line in file["lines"]:
                 seen = files[path[len(HEADERS):]][line["line_number"]]
                 seen[0] += line["count"]
-                copies = instantiations(file["functions"], line["line_number"])
-                each = len(line["branches"]) // copies if len(line["branches"]) % copies == 0 else sys.maxsize
+                each = branches_of_one(file["functions"], line)
                 for number, branch in enumerate(line["branches"]):
                     if not branch["throw"]:
                         seen[1][number % each] += branch["count"]
