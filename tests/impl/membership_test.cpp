@@ -402,3 +402,42 @@ TEST_CASE("change_membership: in a cluster, from three servers to three others, 
   CHECK(c[4].state() == c[5].state());
   CHECK(c[4].state().ends_with("9;on;"));
 }
+
+TEST_CASE("leave_joint_by_itself: not before the new leader has committed in its own term") {
+  configuration joint;
+  joint.voters = {1_n, 4_n, 5_n};
+  joint.outgoing = {1_n, 2_n, 3_n};
+  joint.auto_leave = true;
+  auto a = start(1_n, {.term = 1, .commit_hint = 2, .members = voters(3), .log = {no_op(1), members(1, joint)}});
+  win(*a);
+  REQUIRE(a->commit() == 2_i);  // the joint configuration is committed
+  CHECK(a->last() == 3_i);      // and nothing of this term is
+  for (const node_id id : {2_n, 4_n}) CHECK(a->step(say(id, 1_n, a->term(), matched(3_i))));
+  CHECK(a->commit() == 3_i);
+  CHECK(a->last() == 4_i);
+  CHECK(a->status().configuration == voters_of({1_n, 4_n, 5_n}));
+}
+
+TEST_CASE("preview_change: what change_membership would refuse, it refuses with the same reason") {
+  auto a = leader_of(voters(3));
+  const auto shown = a->preview({});
+  const auto asked = a->change({});
+  REQUIRE_FALSE(shown);
+  REQUIRE_FALSE(asked);
+  CHECK(shown.error().code == errc::invalid_configuration);
+  CHECK(shown.error().code == asked.error().code);
+}
+
+TEST_CASE("refresh_configuration: a Log that has lost the configuration's entry stops the node") {
+  auto b = start(2_n, {.term = 1, .members = voters(3)});
+  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 2_i, {no_op(1), members(1, voters(4)), {1, "x"}, members(1, voters(5))})));
+  b->take_mail();
+  b->log().unreadable = {errc::corrupt, nobody, 0, "the entry is damaged"};
+  const auto taken = b->take_snapshot();  // which needs the one at its place
+  REQUIRE_FALSE(taken);
+  CHECK(taken.error().code == errc::corrupt);
+  CHECK(b->log().writes.back() == "append");
+  CHECK(b->step(append(3_n, 2_n, 2_t, {3_i, 1_t}, 2_i, {no_op(2)})));  // cuts the newest one off
+  CHECK(b->failed());
+  CHECK(b->take_mail().empty());  // rather than act on a membership that it does not know
+}

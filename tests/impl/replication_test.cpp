@@ -694,3 +694,24 @@ TEST_CASE("on_append_success: nextIndex stays above matchIndex while a snapshot 
   }
   CHECK(a->peer(2).match == 6_i);
 }
+
+TEST_CASE("suspect_lost_log: nor is it sent a snapshot when the entries that it lost are compacted") {
+  setup how;
+  how.options.trailing_entries = 0;
+  cluster c{3, how};
+  c.elect(1);
+  CHECK(c[1].propose({"x", "y"}));
+  c.spread();
+  c.start(2, memory_log{voters(3), 4096});  // server 2 lost its disk
+  c.pass(100);
+  REQUIRE(c[1].peer(2).state == progress_state::lost);
+  CHECK(c[1].propose("z"));
+  c.pass(100);
+  CHECK(c[1].take_snapshot());
+  REQUIRE(c[1].status().first_index > c[1].peer(2).next);
+  c.pass(500);
+  CHECK(c[1].leads());
+  CHECK(c[1].peer(2).state == progress_state::lost);
+  CHECK(c[2].log().writes == std::vector<std::string>{"store"});  // its term, and nothing that it would vouch for
+  CHECK(c[3].state() == "x;y;z;");
+}

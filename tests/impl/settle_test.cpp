@@ -436,3 +436,29 @@ TEST_CASE("report: the role is told after its effects, once for each change") {
   CHECK(a->step(append(2_n, 1_n, 2_t, {1_i, 2_t}, 0_i, {})));
   CHECK(a->machine().roles.size() == told);
 }
+
+TEST_CASE("superseded: an answer to more, of an earlier round, does not swallow the echo of the later one") {
+  auto b = follower({{1, "x"}});
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 0_i, {{1, "y"}}, 3)));
+  CHECK(b->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 0_i, {{1, "z"}}, 2)));
+  CHECK(b->persisted());
+  const auto answers = b->all<append_entries_reply>();
+  REQUIRE(answers.size() == 2);
+  CHECK(answers[0].round == 3);
+  CHECK(answers[1] == matched(3_i, 2));
+}
+
+TEST_CASE("superseded: answers to two servers are two, and a refusal swallows nothing") {
+  auto b = follower();
+  CHECK(b->step(append(3_n, 2_n, 2_t, {}, 0_i, {no_op(2)})));  // a new term: nothing is said before it is stored
+  CHECK(b->step(append(1_n, 2_n, 1_t, {5_i, 1_t}, 0_i, {})));  // the former leader is told of it
+  CHECK(b->step(append(3_n, 2_n, 2_t, {1_i, 2_t}, 0_i, {{2, "x"}})));
+  CHECK(b->take_mail().empty());
+  CHECK(b->persisted());
+  const auto mail = b->take_mail();
+  REQUIRE(mail.size() == 3);
+  CHECK(mail[0].what.to == 3_n);
+  CHECK(mail[1].what.to == 1_n);
+  CHECK_FALSE(mail[1].as<append_entries_reply>().success);
+  CHECK(mail[2].as<append_entries_reply>() == matched(2_i));
+}

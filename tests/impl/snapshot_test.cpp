@@ -268,6 +268,41 @@ TEST_CASE("send_chunk: a chunk that is lost is sent again after an election time
   CHECK(c.now() - lost >= 150);
 }
 
+TEST_CASE("send_chunk: a snapshot that is not at hand is tried again, and heartbeats go on meanwhile") {
+  cluster c = lagging(10);
+  c[1].log().cold = true;
+  c.heal();
+  c.pass(1000);
+  CHECK(c[1].leads());
+  CHECK(c[1].peer(3).state == progress_state::snapshot);
+  CHECK(c[3].last() == 0_i);
+  CHECK(c[3].term() == c[1].term());  // it follows
+  c[1].log().cold = false;
+  c.pass(1000);
+  CHECK(c[3].state() == c[1].state());
+}
+
+TEST_CASE("on_install_snapshot_reply: an answer about another snapshot does not move the place in this one") {
+  cluster c = lagging(10);
+  c.heal();
+  c.jump(50);
+  c[1].tick();
+  c.deliver(any);
+  c.deliver(any);
+  const auto under_way = among(c.mail(), to(3) && kind<install_snapshot>());
+  REQUIRE(under_way.size() == 1);
+  const auto sent = under_way[0].as<install_snapshot>();
+  c.drop();
+  const auto answered = [&](std::uint64_t id) {
+    CHECK(c[1].step(say(3_n, 1_n, c[1].term(), install_snapshot_reply{sent.last_included_index, id, 4, false, 0})));
+    return among(c.take(), kind<install_snapshot>());
+  };
+  CHECK(answered(sent.id + 1).empty());
+  const auto next = answered(sent.id);
+  REQUIRE(next.size() == 1);
+  CHECK(next[0].as<install_snapshot>().offset == 4);
+}
+
 TEST_CASE("send_chunk: heartbeats reach a follower that is being sent a snapshot") {
   cluster c = lagging(50);
   c.heal();
@@ -444,6 +479,17 @@ TEST_CASE("write_chunk: chunks of two snapshots are not mixed") {
   CHECK(part(7, {9_i, 1_t}, "aaaaaaaa", 4).offset == 0);
   CHECK(part(8, {9_i, 1_t}, "bbbbbbbb", 4).installed);
   CHECK(c->state() == "bbbbbbbb");
+}
+
+TEST_CASE("write_chunk: what agrees in index and id, but not in term or size, is another snapshot") {
+  auto c = follower({}, 2);
+  const auto part = [&](after at, std::string_view image, std::size_t offset) {
+    return answer(*c, chunk(1_n, 3_n, 2_t, at, voters(3), image, offset, 4));
+  };
+  CHECK(part({9_i, 1_t}, "aaaaaaaa", 0).offset == 4);
+  CHECK(part({9_i, 2_t}, "aaaaaaaa", 4).offset == 0);
+  CHECK(part({9_i, 1_t}, "aaaaaaaaaaaa", 4).offset == 0);
+  CHECK(part({9_i, 1_t}, "aaaaaaaa", 4).installed);
 }
 
 TEST_CASE("write_chunk: another leader goes on with the same snapshot") {
@@ -675,6 +721,15 @@ TEST_CASE("restore_machine: an image that cannot be read stops the node") {
   CHECK(c->failed());
   const auto made = try_start(3_n, c->log().disk(), {}, machine);
   CHECK_FALSE(made);
+}
+
+TEST_CASE("restore_machine: an image that the Log does not show stops the node") {
+  auto c = follower({}, 1);
+  c->log().cold = true;
+  CHECK(c->step(chunk(1_n, 3_n, 1_t, {3_i, 1_t}, voters(3), "image", 0, 5)));
+  CHECK(c->failed());
+  CHECK(c->state().empty());
+  CHECK(c->machine().restored.empty());
 }
 
 TEST_CASE("create: a restart restores the snapshot and goes on behind it") {

@@ -174,6 +174,16 @@ TEST_CASE("check_stored_state: a state that contradicts itself is refused") {
   gap.reset(5_i, 1_t);
   CHECK(refused(gap) == errc::inconsistent_state);
 
+  const stored behind_a_snapshot{.term = 2, .members = voters(3), .base = {5_i, 1_t}, .snapshot = {5_i, 1_t}};
+  memory_log ends_before_it = behind_a_snapshot.build();
+  CHECK(try_start(1_n, ends_before_it));
+  ends_before_it.reset(3_i, 1_t);
+  CHECK(refused(ends_before_it) == errc::inconsistent_state);
+
+  memory_log of_another_term = behind_a_snapshot.build();
+  of_another_term.reset(5_i, 2_t);
+  CHECK(refused(of_another_term) == errc::inconsistent_state);
+
   memory_log broken = stored{.term = 1, .members = voters(3)}.build();
   const payload none{};
   CHECK(broken.append(1_t, entry_kind::configuration, std::span{&none, 1}));

@@ -56,7 +56,9 @@ class server_of final : public server {
   void tick() override { node_->tick(); }
   void campaign() override { node_->campaign(); }
   using server::propose;
-  result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
+  result<proposal> propose(std::span<const payload> commands) override {
+    return commands.size() == 1 ? node_->propose(commands[0]) : node_->propose(commands);
+  }
   result<proposal> propose(std::string_view command, term_t expected) override {
     return node_->propose(payload_of(command), expected);
   }

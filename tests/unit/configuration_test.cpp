@@ -144,14 +144,18 @@ TEST_CASE("validate: data is of members, sorted, once each, not empty and not to
 }
 
 TEST_CASE("decode_configuration: every length but the right one is refused") {
-  const bytes whole = bytes_of(with_data());
-  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
-    const bytes part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut));
-    CHECK_FALSE(decode_configuration(part));
+  configuration without_data = with_data();
+  without_data.data.clear();  // which has a byte form of its own
+  for (const bytes& whole : {bytes_of(with_data()), bytes_of(without_data)}) {
+    REQUIRE(decode_configuration(whole));
+    for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+      const bytes part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut));
+      CHECK_FALSE(decode_configuration(part));
+    }
+    bytes more = whole;
+    more.push_back(std::byte{0});
+    CHECK(decode_configuration(more).error().code == errc::malformed);
   }
-  bytes more = whole;
-  more.push_back(std::byte{0});
-  CHECK(decode_configuration(more).error().code == errc::malformed);
 }
 
 TEST_CASE("decode_configuration: every byte counts") {

@@ -343,6 +343,12 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
       raft::detail::store_le(out.data() + at - 8, static_cast<std::uint32_t>(out.size() - at));
     };
   };
+  const auto both = [](auto first, auto second) {
+    return [=](std::vector<std::byte>& out) {
+      first(out);
+      second(out);
+    };
+  };
   // First, that the harness writes batches that are taken at all.
   CHECK(!with_last_batch(entry_at(2, 1, 2)));
   CHECK(!with_last_batch(numbers(wal::item::truncation, {1, 0})));
@@ -376,12 +382,17 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
   CHECK(with_last_batch(numbers(wal::item::compaction, {1, 2})));
   CHECK(with_last_batch(numbers(wal::item::compaction, {0, 1})));
   CHECK(with_last_batch(numbers(wal::item::compaction, {0})));
+  CHECK(with_last_batch(numbers(wal::item::compaction, {0, 0, 0})));
+  CHECK(with_last_batch(both(snapshot(1, 5, 2), numbers(wal::item::compaction, {3, 2}))));
   CHECK(with_last_batch(numbers(static_cast<wal::item>(6), {0})));
   CHECK(with_last_batch(numbers(static_cast<wal::item>(0), {})));
   CHECK(with_last_batch(snapshot(2, 1, 2)));
   CHECK(with_last_batch(snapshot(0, 1, 3)));
   CHECK(with_last_batch(snapshot(0, 2, 2)));
   CHECK(with_last_batch(snapshot(0, 0, 0)));
+  CHECK(with_last_batch(numbers(wal::item::snapshot, {0})));
+  CHECK(with_last_batch(both(snapshot(1, 5, 2), snapshot(0, 5, 2))));
+  CHECK(with_last_batch(both(numbers(wal::item::entries, {2, 1, 2}), entry_at(3, 1, 2))));
   CHECK(with_last_batch([](std::vector<std::byte>& out) { wal::put_item(out, wal::item::hard_state, 4096); }));
 }
 

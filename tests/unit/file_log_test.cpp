@@ -3,8 +3,14 @@
 
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -514,4 +520,112 @@ TEST_CASE("steady state: append and sync allocate nothing") {
   for (int i = 0; i < 8; ++i) turn();
   // The image may begin a segment of its own: a block, its offsets, the list of blocks.
   CHECK(allocations - before <= 3);
+}
+
+TEST_CASE("failed: after a sync that failed every write is refused with its reason, and changes nothing") {
+  test::disk d;
+  auto log = open(d);
+  propose(log, 1, "kept");
+  REQUIRE(log.begin_snapshot({index_t{1}, term_t{1}, three_voters(), 0, 0}));
+  REQUIRE(log.write_snapshot(bytes_of("image")));
+  d.fail_at = d.calls + 1;
+  REQUIRE(!log.sync());
+  const std::string before = describe(log);
+  const raft::payload p = bytes_of("lost");
+  std::vector<std::byte> wire(raft::entry_bytes(p.size()));
+  raft::write_entry(wire.data(), term_t{1}, raft::entry_kind::command, p);
+  const auto refused = [](const auto& answer) { return !answer && answer.error().code == errc::io; };
+  CHECK(refused(log.append(*raft::entries::parse(wire.data(), wire.size(), 1))));
+  CHECK(refused(log.append(term_t{1}, raft::entry_kind::command, std::span{&p, 1})));
+  CHECK(refused(log.store({term_t{2}, node_id{1}, {}})));
+  CHECK(refused(log.truncate_from(index_t{1})));
+  CHECK(refused(log.compact(index_t{})));
+  CHECK(refused(log.begin_snapshot({index_t{1}, term_t{1}, three_voters(), 0, 0})));
+  CHECK(refused(log.write_snapshot(p)));
+  CHECK(refused(log.finish_snapshot()));
+  CHECK(refused(log.sync()));
+  CHECK(describe(log) == before);
+}
+
+TEST_CASE("append: an empty batch is a write without entries, and has a mark") {
+  test::disk d;
+  auto log = open(d);
+  const auto mark = log.append(raft::entries{});
+  REQUIRE(mark.has_value());
+  CHECK(log.last_index() == index_t{});
+  const auto done = log.sync();
+  REQUIRE(done.has_value());
+  CHECK(done->last == *mark);
+}
+
+TEST_CASE("append: more than 2 GiB in one write are refused before a byte of them is copied") {
+  test::disk d;
+  auto log = open(d);
+  const std::unique_ptr<void, void (*)(void*)> zeros{std::calloc(raft::entry_payload_limit, 1), std::free};
+  REQUIRE(zeros);
+  const raft::payload gigabyte{static_cast<const std::byte*>(zeros.get()), raft::entry_payload_limit};
+  const std::vector<raft::payload> two(2, gigabyte);
+  const auto refused = log.append(term_t{1}, raft::entry_kind::command, two);
+  REQUIRE(!refused);
+  CHECK(refused.error().code == errc::too_large);
+  CHECK(log.last_index() == index_t{});
+  CHECK(!log.dirty());
+}
+
+TEST_CASE("finish_snapshot: waits for a sync like any other write, and is not lost by that") {
+  test::disk d;
+  raft::file_log_options o = small();
+  o.max_waiting_bytes = 4096;
+  auto log = open(d, o);
+  propose(log, 1, "x");
+  REQUIRE(log.sync().has_value());
+  REQUIRE(log.begin_snapshot({index_t{1}, term_t{1}, three_voters(), 0, 0}));
+  REQUIRE(log.write_snapshot(bytes_of("image")));
+  const raft::payload p{};
+  while (log.append(term_t{1}, raft::entry_kind::command, std::span{&p, 1})) REQUIRE(log.last_index().value < 1000);
+  CHECK(log.finish_snapshot().error().code == errc::busy);
+  CHECK(log.snapshot().index == index_t{});
+  REQUIRE(log.sync().has_value());
+  REQUIRE(log.finish_snapshot().has_value());
+  CHECK(log.snapshot().index == index_t{1});
+}
+
+TEST_CASE("real files: a limit on the size of files is a full disk, not a broken one") {
+  const directory here;
+  const raft::posix_files files;
+  REQUIRE(files.make_directory(here.log()).has_value());
+  const auto file = files.open(here.log() + "/limited", raft::open_mode::create);
+  REQUIRE(file.has_value());
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const rlimit small_files{4096, before.rlim_max};
+  void (*const handler)(int) = std::signal(SIGXFSZ, SIG_IGN);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small_files) == 0);
+  const std::byte b{};
+  const auto written = files.write_at(*file, &b, 1, 4096);
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  files.close(*file);
+  REQUIRE(!written);
+  CHECK(written.error().code == errc::no_space);
+  CHECK(written.error().detail == EFBIG);
+}
+
+TEST_CASE("real files: a directory may be named relative to where the process is, with slashes at its end or none") {
+  const directory here;
+  const raft::posix_files files;
+  REQUIRE(files.make_directory(here.log()).has_value());
+  const int back = ::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(back >= 0);
+  REQUIRE(::chdir(here.log().c_str()) == 0);
+  const auto made = files.make_directory("relative");
+  const auto again = files.make_directory("relative//");
+  const auto inside = files.make_directory("relative/inside/");
+  ::rmdir("relative/inside");
+  ::rmdir("relative");
+  REQUIRE(::fchdir(back) == 0);
+  ::close(back);
+  CHECK(made.has_value());
+  CHECK(again.has_value());
+  CHECK(inside.has_value());
 }

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <initializer_list>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -356,6 +358,11 @@ TEST_CASE("place_snapshot: treats the entries as finish_snapshot does, at the lo
   CHECK(log.last_index() == index_t{5});
   CHECK(log.first_index() == index_t{6});
   CHECK(log.term_at(index_t{5}) == term_t{4});
+  log.reset(index_t{7}, term_t{4});
+  append_terms(log, {4});
+  log.place_snapshot(place(6, 4));  // before the log's beginning: what it holds does not follow it
+  CHECK(log.last_index() == index_t{6});
+  CHECK(log.first_index() == index_t{7});
 }
 
 // ---------------------------------------------------------------- value
@@ -449,6 +456,8 @@ TEST_CASE("restore: a log that holds what it was given") {
   CHECK(log->term_at(index_t{2}) == term_t{1});
   CHECK(terms_of(*log) == terms{2, 3, 3, 5});
   CHECK(std::ranges::equal(log->configurations(), std::vector{index_t{5}}));
+  s.contents.snapshot.size = s.image.size();  // told or not
+  CHECK(*s.restore() == *log);
   CHECK(log->snapshot().index == index_t{4});
   CHECK(log->snapshot().size == 5);
   CHECK(log->snapshot().id == memory_log::id_of(raft::detail::crc32c(s.image.data(), s.image.size()), 5));
@@ -502,6 +511,11 @@ TEST_CASE("restore: refuses a state that contradicts itself, and says how") {
   CHECK(refused([](auto& s) { s.list.resize(1); }) == contradiction);
   CHECK(refused([](auto& s) { s.contents.hard.current_term = term_t{4}; }) == contradiction);
   CHECK(refused([](auto& s) { s.contents.hard.commit_hint = index_t{7}; }) == contradiction);
+  // Memory that is zero until it is written to: nothing reads a gigabyte here.
+  const std::unique_ptr<void, void (*)(void*)> zeros{std::calloc(raft::entry_payload_limit + 1, 1), std::free};
+  REQUIRE(zeros);
+  const raft::payload too_large{static_cast<const std::byte*>(zeros.get()), raft::entry_payload_limit + 1};
+  CHECK(refused([&](auto& s) { s.list[0].data = too_large; }) == contradiction);
 
   const auto refused_small = [](auto&& spoil) {
     log_contents contents;
