@@ -34,6 +34,7 @@ group format "every C++ file is as clang-format 14 writes it" clang-format-14
 group tidy "the house's own rules, and clang-tidy 14" python3 g++ clang-tidy-14
 group unit "a test file for each header" $basics doctest-dev
 group paper "a test for each sentence of the paper's Figure 2 and section 5" $basics doctest-dev
+group stories "worked examples from the literature and from other engines' bugs" $basics doctest-dev
 group file_log "the log on files: crashes, damage, full disks" $basics doctest-dev
 group sim "the seeded simulator: faults, invariants, liveness" $basics doctest-dev
 group constexpr "a cluster in constant evaluation, g++ and clang 19" g++ clang-19
@@ -105,6 +106,7 @@ group_tidy() {
 
 group_unit() { with_ctest dev unit; }
 group_paper() { with_ctest dev paper; }
+group_stories() { with_ctest dev stories; }
 group_file_log() { with_ctest dev file_log; }
 group_sim() { with_ctest dev sim; }
 
@@ -129,7 +131,7 @@ group_constexpr() {
 group_compile() { python3 tests/compile/run.py; }
 group_package() { bash tests/package/run.sh; }
 group_noexcept() { with_ctest noexcept unit; }
-group_asan() { with_ctest asan unit paper file_log sim; }
+group_asan() { with_ctest asan unit paper stories file_log sim; }
 group_clang14() { with_ctest clang14 unit paper file_log sim; }
 group_clang19() { with_ctest clang19 unit paper file_log sim; }
 
@@ -169,7 +171,7 @@ group_e2e() {
 
 group_coverage() {
   find build/coverage -name '*.gcda' -delete 2>/dev/null
-  with_ctest coverage unit paper file_log sim && python3 tests/support/coverage.py build/coverage
+  with_ctest coverage unit paper stories file_log sim && python3 tests/support/coverage.py build/coverage
 }
 
 # ---------------------------------------------------------------------------------------------------- running them
