@@ -14,9 +14,9 @@
 // owned that blocks, waits or runs by itself; nothing is thrown; bad input is refused with an `error` and changes
 // nothing.
 //
-// Invariants: snapshot <= last_applied <= commit_index <= last_index (last_applied lags behind a restored snapshot only
-// inside a call); a message leaves only when every write that it speaks for is durable (durability.hpp,
-// impl/settle.hpp); terms and the commit index never fall.
+// Invariants: snapshot <= last_applied <= commit_index <= last_index (last_applied lags behind a snapshot that the
+// state machine does not have yet); a message leaves only when every write that it speaks for is durable
+// (durability.hpp, impl/settle.hpp); terms and the commit index never fall.
 //
 // Thread-safety: distinct nodes are safe to use from distinct threads, one node is not. Calling a node from inside one
 // of its policies is a programmer's error (asserted in checked builds).
@@ -93,13 +93,11 @@ class node {
   template <class Body>
   constexpr result<void> step(const envelope& m, const Body& body);
 
-  /// Takes in that writes of a Log that is not durable on return are durable now.
+  /// Takes in that something is done that this node waited for: a write, an execution, a restore, a fetch. What each
+  /// of these events says, and what follows from it, is said where it is declared (outcome.hpp).
   constexpr result<void> step(const persisted& p);
-
-  /// Takes in that a state machine that applies elsewhere has executed entries.
   constexpr result<void> step(const applied& a);
-
-  /// Takes in that entries which the Log did not have at hand are there now: what waited for them goes on.
+  constexpr result<void> step(const restored& r);
   constexpr result<void> step(const fetched& f);
 
   /// Appends a command, if this node leads; the bytes are copied into the Log. A refusal means that nothing was
@@ -139,6 +137,17 @@ class node {
   /// (but for options.trailing_entries). Refuses where there is nothing new, or while a follower is being sent the
   /// present one. A Log that cannot hold it is not harmed: its error is returned [paper §7].
   constexpr result<index_t> take_snapshot();
+
+  /// The same, piece by piece, while the state machine goes on. `begin_snapshot` names the place, whose state the
+  /// caller has to capture now (a copy, a fork, a persistent structure): `at`, at most last_applied(), which it is
+  /// without one. The image's bytes are given to `write_snapshot` at any later time, in their order;
+  /// `step(snapshot_written)` makes it the current snapshot, and only then entries are let go. If that is refused with
+  /// errc::not_ready (a follower is being sent the present one), report it again later. errc::compacted: a leader's
+  /// snapshot took its place. Any other error, and a restart: it is gone; begin anew.
+  constexpr result<snapshot_meta> begin_snapshot(std::optional<index_t> at = {});
+  constexpr result<void> write_snapshot(payload bytes);
+  constexpr result<void> step(const snapshot_written& s);
+  constexpr result<void> step(const snapshot_abandoned& s);
 
   /// Acts as if the election timer had fired. Nothing happens on a leader or on a node that may not stand.
   constexpr void campaign();
@@ -189,6 +198,7 @@ class node {
   static constexpr payload nothing[1]{payload{}};
   static constexpr bool wants_fates = requires(StateMachine & m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); }
   || requires(Observer& o) { o.on(events::fate_told{}); };
+  static constexpr bool restores_elsewhere = requires { requires bool(StateMachine::restores_elsewhere); };
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
 
   // ---------------------------------------------------------------------------------------------- the table
@@ -340,10 +350,14 @@ class node {
 
   constexpr detail::verdict on_install_snapshot(const envelope& m, const install_snapshot& chunk);
   constexpr detail::verdict on_install_snapshot_reply(const envelope& m, const install_snapshot_reply& reply);
-  [[nodiscard]] constexpr result<void> check_take_snapshot() const;
+  [[nodiscard]] constexpr result<void> check_take_snapshot(index_t at) const;
+  [[nodiscard]] constexpr result<void> check_present_snapshot() const;
+  constexpr result<snapshot_meta> open_snapshot(index_t at);
+  constexpr result<index_t> close_snapshot();
   [[gnu::cold]] constexpr bool write_chunk();
   constexpr bool install();
   [[gnu::cold]] constexpr void restore_machine();
+  constexpr void machine_is_restored();
   [[gnu::cold]] constexpr void send_chunk(leader_role& lead, peer& p);
   constexpr void compact_log();
 
@@ -450,6 +464,8 @@ class node {
   payload members_entry_{};       ///< The latter.
   bool restore_pending_ = false;  ///< A snapshot was installed; the state machine does not have it yet.
   mark_t restore_mark_{};
+  index_t restoring_{};           ///< The snapshot from which a state machine is being filled elsewhere; zero: none.
+  index_t own_snapshot_{};        ///< The one that is being written of the own state; zero: none.
   bool entries_awaited_ = false;  ///< The next entry to apply is not at hand; the Log fetches it.
   bool role_changed_ = false;
   bool failed_ = false;

@@ -21,7 +21,25 @@ struct applied {
   index_t index{};
 };
 
+/// A local event: all bytes of the snapshot that was begun at this index were given to `write_snapshot`.
+struct snapshot_written {
+  index_t index{};
+};
+
+/// A local event: the snapshot that was begun at this index will not be written to its end.
+struct snapshot_abandoned {
+  index_t index{};
+};
+
+/// A local event, of a state machine that restores elsewhere: its state is that of the snapshot at this index. Until
+/// then nothing is applied, and all else goes on. If another snapshot took that one's place meanwhile, this is ignored,
+/// and `begin_restore` is or will be called again.
+struct restored {
+  index_t index{};
+};
+
 /// A local event, of a Log that answered errc::not_at_hand: the entries in [first, last] are at hand now.
+/// What waited for them goes on, to be applied or to be sent.
 struct fetched {
   index_t first{};
   index_t last{};

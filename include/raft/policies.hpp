@@ -160,6 +160,10 @@ concept clock_policy = has_durations<C> && tells_time<C>;
 //    `applied_index() const -> index_t`: for a machine that is durable itself; the node applies what follows it.
 //    `static constexpr bool applies_elsewhere`: if true, `apply` only takes the entry over (it copies), and the caller
 //    reports `step(applied{index})` when all entries up to there are executed.
+//    `static constexpr bool restores_elsewhere`: if true, the machine needs no `restore`. Instead
+//    `begin_restore(const snapshot_meta&)` is called; the caller then fills the machine from the Log's `read_snapshot`,
+//    as slowly as it likes, and reports `step(restored{meta.index})`. Until then nothing is applied, and everything
+//    else goes on. Another snapshot may take this one's place meanwhile: look at `snapshot().id` before each read.
 //    `on_role(role_kind, term_t, node_id leader)`: the role, the term or the known leader changed.
 //    `on_fate(index_t first, index_t last, term_t, fate)`: what became of entries proposed here (see `node.hpp`).
 //    `on_read(std::uint64_t context, read_fate, index_t)`: what became of a read.
@@ -187,10 +191,15 @@ concept writes_snapshots = requires(M& m, detail::any_sink& sink) {
   { m.write_snapshot(sink) } -> std::same_as<result<void>>;
 };
 
-/// `m.restore(source)` returns `raft::result<void>`.
+/// `m.restore(source)` returns `raft::result<void>`; or, for one that restores elsewhere, there is
+/// `m.begin_restore(meta)`.
 template <class M>
 concept restores_snapshots = requires(M& m, detail::any_source& source) {
   { m.restore(source) } -> std::same_as<result<void>>;
+}
+|| requires(M& m, const snapshot_meta& meta) {
+  requires bool(M::restores_elsewhere);
+  m.begin_restore(meta);
 };
 
 template <class M>

@@ -57,6 +57,9 @@ class cluster final : private world {
     after_call(s);
   }
 
+  /// Begins a snapshot of the machine's present state; its pieces are written while the server goes on.
+  void begin_piecewise_snapshot(server& s);
+
   // ---- faults
 
   /// Destroys the node; it starts again after `down`, unless that is `never`.
@@ -70,7 +73,7 @@ class cluster final : private world {
   void calm(const std::vector<server*>& live, link_set cut);
 
  private:
-  enum class event_kind : std::uint8_t { deliver, sync, apply, fetch, restart, work, fault };
+  enum class event_kind : std::uint8_t { deliver, sync, apply, fetch, restore, piece, restart, work, fault };
   struct event {
     instant at = 0;
     std::uint64_t number = 0;
@@ -105,11 +108,18 @@ class cluster final : private world {
   void sync(const event& e);
   void apply(const event& e);
   void fetch(const event& e);
+  void restore(const event& e);
+  void write_piece(const event& e);
+  void finish_piecewise(server& s);
   void restart(server& s);
   void after_call(server& s);
   void plan_syncs(server& s);
   void plan_apply(server& s);
   void plan_fetch(server& s);
+  void plan_restore(server& s);
+  void plan_piece(server& s);
+  /// Whether the event is for this incarnation, now; one that is paused gets it later.
+  [[nodiscard]] bool reaches(const server& s, const event& e);
   void plan_restart(const server& s, instant after);
   void note_failure(server& s);
 

@@ -91,6 +91,12 @@ inline errand cluster::advance() {
     case event_kind::fetch:
       fetch(e);
       break;
+    case event_kind::restore:
+      restore(e);
+      break;
+    case event_kind::piece:
+      write_piece(e);
+      break;
     case event_kind::restart:
       if (at(e.slot).incarnation != e.incarnation) break;
       crash(at(e.slot), never);
@@ -219,14 +225,18 @@ inline void cluster::apply(const event& e) {
   if (s.up && chance_.permille(plan_.repeat_permille)) call(s, report_it);
 }
 
+inline bool cluster::reaches(const server& s, const event& e) {
+  if (!s.up || s.incarnation != e.incarnation) return false;
+  if (s.paused_until <= now_) return true;
+  event again = e;
+  again.at = s.paused_until;
+  push(again);
+  return false;
+}
+
 inline void cluster::fetch(const event& e) {
   server& s = at(e.slot);
-  if (!s.up || s.incarnation != e.incarnation) return;
-  if (s.paused_until > now_) {
-    event again = e;
-    again.at = s.paused_until;
-    return push(again);
-  }
+  if (!reaches(s, e)) return;
   s.fetch_planned = false;
   const fetched there = s.disk.asked_for();
   s.disk.fetch();
@@ -237,6 +247,85 @@ inline void cluster::fetch(const event& e) {
     if (!taken && taken.error().code != errc::failed) {
       checks_.report("rule 4", s, "refuses entries that are at hand: %s", taken.error().what);
     }
+  });
+}
+
+/// A machine that restores elsewhere has read the snapshot; if another one came meanwhile, that is read instead.
+inline void cluster::restore(const event& e) {
+  server& s = at(e.slot);
+  if (!reaches(s, e)) return;
+  const index_t index{e.first};
+  if (s.restore_planned == index) s.restore_planned = {};
+  if (s.machine.to_restore() != index || s.disk.image().snapshot().index != index) return;
+  std::uint64_t offset = 0;
+  auto source = [&]() -> result<payload> {
+    auto piece = s.disk.read_snapshot(offset, plan_.options.snapshot_chunk_bytes);
+    if (piece) offset += piece->size();
+    return piece;
+  };
+  if (const auto taken = s.machine.restore(source); !taken) {
+    return checks_.report("I19", s, "cannot restore its snapshot: %s", taken.error().what);
+  }
+  counts_->add(meter::restored_elsewhere);
+  const auto report_it = [&] {
+    const auto taken = s.step(raft::restored{index});
+    if (!taken && taken.error().code != errc::failed) {
+      checks_.report("I19", s, "refuses to hear that %" PRIu64 " is restored: %s", index.value, taken.error().what);
+    }
+  };
+  call(s, report_it);
+  if (s.up && chance_.permille(plan_.repeat_permille)) call(s, report_it);
+}
+
+inline void cluster::begin_piecewise_snapshot(server& s) {
+  call(s, [&] {
+    const auto begun = s.begin_snapshot();
+    if (!begun) return;
+    s.own_snapshot = begun->index;
+    s.own_written = 0;
+    s.own_image.clear();
+    auto sink = [&s](payload bytes) -> result<void> {
+      s.own_image.insert(s.own_image.end(), bytes.begin(), bytes.end());
+      return {};
+    };
+    (void)s.machine.write_snapshot(sink);
+  });
+  if (s.up && s.own_snapshot != index_t{}) plan_piece(s);
+}
+
+/// The next piece of it, or that it is complete, or that it will never be.
+inline void cluster::write_piece(const event& e) {
+  server& s = at(e.slot);
+  if (!reaches(s, e) || s.own_snapshot != index_t{e.first}) return;
+  if (chance_.permille(20)) {
+    counts_->add(meter::snapshots_abandoned);
+    call(s, [&s] { (void)s.step(snapshot_abandoned{std::exchange(s.own_snapshot, index_t{})}); });
+    return;
+  }
+  if (s.own_written == s.own_image.size()) {
+    finish_piecewise(s);
+  } else {
+    const std::size_t n = 1 + chance_.below(s.own_image.size() - s.own_written);
+    call(s, [&] {
+      const auto written = s.write_snapshot(payload{s.own_image}.subspan(s.own_written, n));
+      if (written) return void(s.own_written += n);
+      if (written.error().code == errc::compacted) counts_->add(meter::snapshots_overtaken);
+      s.own_snapshot = {};
+    });
+  }
+  if (s.up && s.own_snapshot != index_t{}) plan_piece(s);
+}
+
+inline void cluster::finish_piecewise(server& s) {
+  call(s, [&] {
+    const index_t index = s.own_snapshot;
+    const auto done = s.step(snapshot_written{index});
+    if (!done && done.error().code == errc::not_ready) return;
+    s.own_snapshot = {};
+    if (!done && done.error().code == errc::compacted) counts_->add(meter::snapshots_overtaken);
+    if (!done) return;
+    counts_->add(meter::snapshots_in_pieces);
+    if (s.disk.image().snapshot().index != index) checks_.report("I19", s, "does not have the snapshot that it took");
   });
 }
 
@@ -252,6 +341,7 @@ inline void cluster::after_call(server& s) {
   plan_syncs(s);
   plan_apply(s);
   plan_fetch(s);
+  plan_restore(s);
   plan_tick(s);
 }
 
@@ -290,6 +380,20 @@ inline void cluster::plan_fetch(server& s) {
         s.incarnation, 0, 0});
 }
 
+inline void cluster::plan_restore(server& s) {
+  const index_t index = s.machine.to_restore();
+  if (index == index_t{} || s.restore_planned == index) return;
+  s.restore_planned = index;
+  const instant delay = calm_ ? 10 : chance_.between(1, plan_.restore_delay);
+  push({now_ + delay, 0, event_kind::restore, static_cast<std::uint32_t>(s.slot), s.incarnation, index.value, 0});
+}
+
+inline void cluster::plan_piece(server& s) {
+  const instant delay = calm_ ? 10 : chance_.between(1, plan_.restore_delay);
+  push(
+      {now_ + delay, 0, event_kind::piece, static_cast<std::uint32_t>(s.slot), s.incarnation, s.own_snapshot.value, 0});
+}
+
 /// A node whose disk refused a write is silent for ever; somebody restarts it after a while, at once if its power went.
 inline void cluster::note_failure(server& s) {
   s.wake = never;
@@ -317,6 +421,7 @@ inline void cluster::crash(server& s, instant down) {
   s.paused_until = 0;
   s.disk_stalled_until = 0;
   s.sync_issued = s.disk.issued();
+  s.restore_planned = s.own_snapshot = {};
   s.sync_under_way = s.apply_planned = s.fetch_planned = s.restart_planned = s.got_chunk = false;
   counts_->add(meter::crashes);
   if (left.lost != 0) counts_->add(meter::crashes_that_lost_writes);
@@ -349,6 +454,7 @@ inline void cluster::restart(server& s) {
   checks_.started(s);
   plan_syncs(s);
   plan_apply(s);
+  plan_restore(s);
   plan_tick(s);
 }
 

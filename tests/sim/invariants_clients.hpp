@@ -10,6 +10,9 @@ inline void invariants::i29_applied_is_committed(server& s, index_t index, term_
   if (index > s.look().commit || index > history_.last_committed()) {
     return report("I29", s, "applies %" PRIu64 ", which is not committed", index.value);
   }
+  if (s.machine.to_restore() != index_t{}) {
+    report("I29", s, "applies %" PRIu64 " to a machine that is being filled from a snapshot", index.value);
+  }
   const committed_entry& there = history_.committed(index);
   if (there.term != term || there.hash != hash) {
     report("I29", s, "applies another entry %" PRIu64 " than was committed", index.value);

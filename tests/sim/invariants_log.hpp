@@ -298,7 +298,8 @@ inline void invariants::started(server& s) {
   const index_t snapshot = s.disk.image().snapshot().index;
   const bool of_its_own = s.traits.machine == machine_kind::durable && s.machine.applied_index() >= snapshot;
   const index_t expected = of_its_own ? s.machine.applied_index() : snapshot;
-  if (now.applied != expected || now.commit < expected) {
+  const index_t applied = s.machine.to_restore() != index_t{} ? index_t{} : expected;  // it is filled later
+  if (now.applied != applied || now.commit < expected) {
     report("I6", s, "begins with applied %" PRIu64 " and commit %" PRIu64 "; its state is that of %" PRIu64,
            now.applied.value, now.commit.value, expected.value);
   }

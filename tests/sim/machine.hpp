@@ -4,8 +4,8 @@
 // with equal hashes executed the same commands; the hash is what the checkers compare.
 //
 // Three kinds, so that each optional part of the StateMachine policy is used: one that executes in `apply`; one that
-// applies elsewhere (commands are held until the simulation releases them); one that is durable itself (it keeps its
-// state over a crash, perhaps that of some moments ago).
+// applies and restores elsewhere (commands are held, and a snapshot waits, until the simulation lets them in); one that
+// is durable itself (it keeps its state over a crash, perhaps that of some moments ago).
 
 #include <algorithm>
 #include <array>
@@ -86,9 +86,14 @@ class machine {
     return last;
   }
 
+  /// The snapshot from which it is to be filled elsewhere; zero: none.
+  [[nodiscard]] index_t to_restore() const noexcept { return to_restore_; }
+  void begin_restore(const snapshot_meta& meta) noexcept { to_restore_ = meta.index; }
+
   /// What a crash leaves: nothing, or of a durable machine the state of this or an earlier moment.
   void crash() {
     held_.clear();
+    to_restore_ = {};
     if (kind_ == machine_kind::durable) {
       if (chance_.permille(500)) state_ = stored_;
       stored_ = state_;
@@ -137,6 +142,7 @@ class machine {
     }
     if (image.size() != machine_state::image_bytes + filler_) return {errc::corrupt, "an image of another size"};
     held_.clear();
+    to_restore_ = {};
     state_.last_command = index_t{raft::detail::load_le<std::uint64_t>(image.data())};
     state_.hash = raft::detail::load_le<std::uint64_t>(image.data() + 8);
     for (std::size_t i = 0; i < machine_state::registers_count; ++i) {
@@ -185,6 +191,7 @@ class machine {
   machine_state state_{};
   machine_state stored_{};  ///< durable: the oldest state that a crash may bring back.
   std::vector<held_command> held_{};
+  index_t to_restore_{};
 };
 
 /// The StateMachine of a simulated server: a handle to its machine, which must outlive it.
@@ -192,6 +199,7 @@ template <machine_kind Kind>
 class sim_machine {
  public:
   static constexpr bool applies_elsewhere = Kind == machine_kind::elsewhere;
+  static constexpr bool restores_elsewhere = Kind == machine_kind::elsewhere;
 
   explicit sim_machine(machine& m) noexcept : machine_(&m) {}
 
@@ -204,6 +212,7 @@ class sim_machine {
   result<void> restore(Source&& source) {
     return machine_->restore(source);
   }
+  void begin_restore(const snapshot_meta& meta) { machine_->begin_restore(meta); }
   [[nodiscard]] index_t applied_index() const noexcept requires(Kind == machine_kind::durable) {
     return machine_->applied_index();
   }

@@ -79,7 +79,7 @@ struct plan {
   bool each_write_alone = false;  ///< Writes complete one by one, in any order; else all that are there by one sync.
   std::uint64_t lose_all_permille = 0;  ///< Crashes that keep nothing that was not reported.
   std::uint32_t cold_permille = 0;
-  instant fetch_delay = 0;  ///< Of entries in cold storage, up to this.
+  instant fetch_delay = 0;            ///< Of entries in cold storage, up to this.
   std::uint64_t repeat_permille = 0;  ///< Reports of what is durable, or applied, that come twice.
   bool disks_lie = false;             ///< Never drawn: nothing is promised then. For tests of the checks.
 
@@ -96,7 +96,8 @@ struct plan {
   std::uint64_t spurious_tick_permille = 0;
   std::uint64_t change_permille = 0;  ///< Changes of the membership, among all servers.
   std::int64_t payload_max = 0;
-  instant apply_delay = 0;  ///< Of machines that apply elsewhere, up to this.
+  instant restore_delay = 0;  ///< Of each piece of a snapshot that is written or restored elsewhere, up to this.
+  instant apply_delay = 0;    ///< Of machines that apply elsewhere, up to this.
 
   // Faults.
   instant fault_interval = 0;  ///< The mean time between two faults; zero: none.
@@ -194,6 +195,7 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   p.spurious_tick_permille = r.one_of<std::uint64_t>({0, 0, 50});
   p.repeat_permille = r.one_of<std::uint64_t>({0, 0, 50});
   p.apply_delay = r.log_between(10, 100 * milliseconds_us);
+  p.restore_delay = r.log_between(10, 500 * milliseconds_us);
   if (r.permille(30)) return;  // A few runs without any fault: they must not need one.
   p.fault_interval = r.log_between(50 * milliseconds_us, 3000 * milliseconds_us);
   p.fault_length = r.log_between(50 * milliseconds_us, 3000 * milliseconds_us);

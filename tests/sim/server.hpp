@@ -105,6 +105,9 @@ class server : public disk_watcher, public machine_watcher {
   virtual result<void> step(const persisted& p) = 0;
   virtual result<void> step(const applied& a) = 0;
   virtual result<void> step(const fetched& f) = 0;
+  virtual result<void> step(const raft::restored& r) = 0;
+  virtual result<void> step(const snapshot_written& s) = 0;
+  virtual result<void> step(const snapshot_abandoned& s) = 0;
   virtual result<proposal> propose(payload command) = 0;
   virtual result<proposal> propose(payload command, term_t expected) = 0;
   virtual result<proposal> propose(std::span<const payload> commands) = 0;
@@ -114,6 +117,8 @@ class server : public disk_watcher, public machine_watcher {
                                                               std::optional<index_t> expected) const = 0;
   virtual result<proposal> leave_joint_configuration() = 0;
   virtual result<index_t> take_snapshot() = 0;
+  virtual result<snapshot_meta> begin_snapshot() = 0;
+  virtual result<void> write_snapshot(payload bytes) = 0;
   virtual void campaign() = 0;
   virtual void tick() = 0;
   [[nodiscard]] virtual instant deadline() const = 0;
@@ -141,6 +146,10 @@ class server : public disk_watcher, public machine_watcher {
   bool sync_under_way = false;
   bool apply_planned = false;
   bool fetch_planned = false;
+  index_t restore_planned{};           ///< The snapshot for which it is planned to be let into the machine.
+  index_t own_snapshot{};              ///< Being written piece by piece; zero: none.
+  std::vector<std::byte> own_image{};  ///< What it is to be,
+  std::size_t own_written = 0;         ///< and how much of it was written.
   bool restart_planned = false;
   bool got_chunk = false;        ///< This incarnation was sent a piece of a snapshot, not the first one.
   std::uint32_t idle_ticks = 0;  ///< Ticks in a row that were due and changed nothing.
@@ -239,6 +248,9 @@ class engine_server final : public server {
   result<void> step(const persisted& p) override { return node_->step(p); }
   result<void> step(const applied& a) override { return node_->step(a); }
   result<void> step(const fetched& f) override { return node_->step(f); }
+  result<void> step(const raft::restored& r) override { return node_->step(r); }
+  result<void> step(const snapshot_written& s) override { return node_->step(s); }
+  result<void> step(const snapshot_abandoned& s) override { return node_->step(s); }
   result<proposal> propose(payload command) override { return node_->propose(command); }
   result<proposal> propose(payload command, term_t expected) override { return node_->propose(command, expected); }
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
@@ -252,6 +264,8 @@ class engine_server final : public server {
   }
   result<proposal> leave_joint_configuration() override { return node_->leave_joint_configuration(); }
   result<index_t> take_snapshot() override { return node_->take_snapshot(); }
+  result<snapshot_meta> begin_snapshot() override { return node_->begin_snapshot(); }
+  result<void> write_snapshot(payload bytes) override { return node_->write_snapshot(bytes); }
   void campaign() override { node_->campaign(); }
   void tick() override { node_->tick(); }
   [[nodiscard]] instant deadline() const override { return node_->deadline(); }

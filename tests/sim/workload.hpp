@@ -207,6 +207,7 @@ class workload {
   }
 
   void take_snapshot(server& s) {
+    if (chance_.permille(400)) return cluster_->begin_piecewise_snapshot(s);
     cluster_->call(s, [&] {
       const auto taken = s.take_snapshot();
       if (taken) cluster_->counts().add(meter::snapshots_taken);

@@ -48,7 +48,8 @@ struct recorder {
   std::vector<role> roles{};
   std::vector<raft::configuration> configurations{};
   std::vector<raft::index_t> restored{};
-  raft::index_t durable_at{};  ///< What a machine that is durable itself says that it has applied.
+  std::vector<raft::index_t> asked_to_restore{};  ///< Of one that restores elsewhere.
+  raft::index_t durable_at{};                     ///< What a machine that is durable itself says that it has applied.
   bool refuses_to_restore = false;
 
   void apply(const raft::entry& e) {
@@ -92,6 +93,12 @@ struct recorder {
 /// The same, executing elsewhere: a command counts as executed when the test says so.
 struct distant_recorder : recorder {
   static constexpr bool applies_elsewhere = true;
+};
+
+/// The same, filled from a snapshot elsewhere: `server::restored` does so when the test says so.
+struct patient_recorder : recorder {
+  static constexpr bool restores_elsewhere = true;
+  void begin_restore(const raft::snapshot_meta& meta) { asked_to_restore.push_back(meta.index); }
 };
 
 std::ostream& operator<<(std::ostream& out, const recorder::command& c);

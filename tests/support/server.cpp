@@ -64,6 +64,18 @@ class server_of final : public server {
   }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
   result<index_t> take_snapshot() override { return node_->take_snapshot(); }
+  result<snapshot_meta> begin_snapshot(std::optional<index_t> at) override { return node_->begin_snapshot(at); }
+  result<void> write_snapshot(std::string_view bytes) override { return node_->write_snapshot(payload_of(bytes)); }
+  result<void> snapshot_written(index_t index) override { return node_->step(raft::snapshot_written{index}); }
+  result<void> snapshot_abandoned(index_t index) override { return node_->step(raft::snapshot_abandoned{index}); }
+  result<void> restored(index_t index) override {
+    const auto& done = machine().restored;
+    const bool again = !done.empty() && done.back() == index;
+    if (const auto& meta = log().snapshot(); meta.index == index && !again) {
+      machine().state = text_of(*log().read_snapshot(0, static_cast<std::uint32_t>(meta.size)));
+    }
+    return node_->step(raft::restored{index});
+  }
   result<proposal> change(const membership& target, std::optional<index_t> expected) override {
     return node_->change_membership(target, expected);
   }
@@ -95,6 +107,12 @@ result<std::unique_ptr<server>> try_start_as(node_id id, memory_log log, const s
 result<std::unique_ptr<server>> try_start(node_id id, memory_log log, const setup& how, recorder machine,
                                           std::shared_ptr<world> where) {
   if (where == nullptr) where = std::make_shared<world>();
+  if (how.patient && how.deferred) {
+    return try_start_as<deferred_test_log, patient_recorder>(id, std::move(log), how, machine, std::move(where));
+  }
+  if (how.patient) {
+    return try_start_as<durable_test_log, patient_recorder>(id, std::move(log), how, machine, std::move(where));
+  }
   if (how.deferred && how.elsewhere) {
     return try_start_as<deferred_test_log, distant_recorder>(id, std::move(log), how, machine, std::move(where));
   }

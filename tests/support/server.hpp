@@ -41,6 +41,7 @@ struct setup {
   tunables options{};
   bool deferred = false;   ///< Writes complete when the test says so.
   bool elsewhere = false;  ///< The machine executes when the test says so.
+  bool patient = false;    ///< The machine is filled from a snapshot when the test says so.
   std::uint64_t seed = 1;
 };
 
@@ -61,6 +62,12 @@ class server {
   virtual raft::result<raft::proposal> propose(std::string_view command, raft::term_t expected) = 0;
   virtual raft::result<void> read(std::uint64_t context) = 0;
   virtual raft::result<raft::index_t> take_snapshot() = 0;
+  virtual raft::result<raft::snapshot_meta> begin_snapshot(std::optional<raft::index_t> at = {}) = 0;
+  virtual raft::result<void> write_snapshot(std::string_view bytes) = 0;
+  virtual raft::result<void> snapshot_written(raft::index_t index) = 0;
+  virtual raft::result<void> snapshot_abandoned(raft::index_t index) = 0;
+  /// A patient machine gets the log's snapshot, if that is the one at `index`; then the node is told.
+  virtual raft::result<void> restored(raft::index_t index) = 0;
   virtual raft::result<raft::proposal> change(const raft::membership& target,
                                               std::optional<raft::index_t> expected = {}) = 0;
   virtual raft::result<raft::proposal> leave_joint() = 0;

@@ -59,8 +59,9 @@ RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::apply() {
   if (restore_pending_) {
     if (!is_durable(restore_mark_)) return;
+    if (restoring_ == log_.snapshot().index) return;
     restore_machine();
-    if (failed_) return;
+    if (failed_ || restore_pending_) return;
   }
   const index_t upto = std::min(commit_index_, durable_index());
   if (handed_over_ >= upto) return;

@@ -33,10 +33,10 @@ constexpr void RAFT_NODE::campaign_if_allowed() {
 }
 
 /// A voter stands, and so does a server that a change which is not committed yet would remove: it may be the only one
-/// that can win. With a snapshot on its way into the state machine nobody stands.
+/// that can win. With a snapshot of the leader that is not durable yet nobody stands.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::may_campaign() const {
-  if (restore_pending_) return false;
+  if (restore_pending_ && restoring_ == index_t{}) return false;
   if (configuration_.is_voter(id_)) return true;
   if (configuration_index_ <= commit_index_) return false;
   const auto former = configuration_at(configuration_index_.previous());

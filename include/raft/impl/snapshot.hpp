@@ -11,28 +11,88 @@ RAFT_NODE_TEMPLATE
 constexpr result<index_t> RAFT_NODE::take_snapshot() {
   const detail::entered guard{inside_};
   if (failed_) return failure_;
-  if (auto possible = check_take_snapshot(); !possible) return possible.error();
-  auto members = configuration_at(last_applied_);
-  if (!members) return members.error();
-  const snapshot_meta meta{last_applied_, log_.term_at(last_applied_), *std::move(members), 0, 0};
-  if (auto begun = log_.begin_snapshot(meta); !begun) return begun.error();
+  if (auto begun = open_snapshot(last_applied_); !begun) return begun.error();
   auto sink = [this](payload bytes) { return log_.write_snapshot(bytes); };
-  if (auto written = machine_.write_snapshot(sink); !written) return written.error();
-  if (!note_write(log_.finish_snapshot())) {
-    settle();
-    return failure_;
+  if (auto written = machine_.write_snapshot(sink); !written) {
+    own_snapshot_ = index_t{};
+    return written.error();
   }
-  tell(events::snapshot_taken{meta.index, log_.snapshot().size});
-  compact_log();
-  settle();
-  if (failed_) return failure_;
-  return meta.index;
+  return close_snapshot();
 }
 
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::check_take_snapshot() const {
+constexpr result<snapshot_meta> RAFT_NODE::begin_snapshot(std::optional<index_t> at) {
+  const detail::entered guard{inside_};
+  if (failed_) return failure_;
+  return open_snapshot(at.value_or(last_applied_));
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::write_snapshot(payload bytes) {
+  const detail::entered guard{inside_};
+  if (failed_) return failure_;
+  if (own_snapshot_ == index_t{}) return {errc::compacted, "no snapshot is being written; a leader's took its place"};
+  auto written = log_.write_snapshot(bytes);
+  if (!written) own_snapshot_ = index_t{};
+  return written;
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::step(const snapshot_written& s) {
+  const detail::entered guard{inside_};
+  if (failed_) return failure_;
+  if (own_snapshot_ == index_t{} || s.index != own_snapshot_) {
+    return {errc::compacted, "this snapshot is not being written; a leader's took its place"};
+  }
+  if (auto free = check_present_snapshot(); !free) return free;
+  if (auto closed = close_snapshot(); !closed) return closed.error();
+  return {};
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::step(const snapshot_abandoned& s) {
+  const detail::entered guard{inside_};
+  if (failed_) return failure_;
+  if (s.index == own_snapshot_) own_snapshot_ = index_t{};
+  return {};
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<snapshot_meta> RAFT_NODE::open_snapshot(index_t at) {
+  if (auto possible = check_take_snapshot(at); !possible) return possible.error();
+  auto members = configuration_at(at);
+  if (!members) return members.error();
+  const snapshot_meta meta{at, log_.term_at(at), *std::move(members), 0, 0};
+  if (auto begun = log_.begin_snapshot(meta); !begun) return begun.error();
+  own_snapshot_ = at;
+  return meta;
+}
+
+/// All its bytes are there: it becomes the current one, and the log may begin later.
+RAFT_NODE_TEMPLATE
+constexpr result<index_t> RAFT_NODE::close_snapshot() {
+  const index_t at = std::exchange(own_snapshot_, index_t{});
+  if (note_write(log_.finish_snapshot())) {
+    tell(events::snapshot_taken{at, log_.snapshot().size});
+    compact_log();
+  }
+  settle();
+  if (failed_) return failure_;
+  return at;
+}
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::check_take_snapshot(index_t at) const {
+  if (own_snapshot_ != index_t{}) return {errc::not_ready, "a snapshot is being written already"};
   if (restore_pending_) return {errc::not_ready, "a snapshot of the leader is being installed"};
-  if (last_applied_ <= log_.snapshot().index) return {errc::not_ready, "nothing was applied since the last snapshot"};
+  if (at > last_applied_) return {errc::not_ready, "not everything up to there is applied"};
+  if (at <= log_.snapshot().index) return {errc::not_ready, "nothing was applied since the last snapshot"};
+  return check_present_snapshot();
+}
+
+/// Whether the present snapshot may be replaced: not while a follower is being sent it.
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::check_present_snapshot() const {
   if (const auto* lead = std::get_if<leader_role>(&role_)) {
     for (const peer& p : lead->peers) {
       // Only for one that answers: a follower that is gone does not keep the log growing.
@@ -141,12 +201,14 @@ RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::write_chunk() {
   const install_snapshot& chunk = *std::exchange(chunk_, nullptr);
   const partial_snapshot there = log_.partial();
-  const bool same = there.meta.index == chunk.last_included_index && there.meta.term == chunk.last_included_term &&
-                    there.meta.id == chunk.id && there.meta.size == chunk.size;
+  const bool same = own_snapshot_ == index_t{} && there.meta.index == chunk.last_included_index &&
+                    there.meta.term == chunk.last_included_term && there.meta.id == chunk.id &&
+                    there.meta.size == chunk.size;
   std::uint64_t received = same ? there.received : 0;
   bool installed = false;
   if (chunk.offset == received) {
     if (!same) {
+      own_snapshot_ = index_t{};  // The leader's reaches further, or it would not have been sent.
       const snapshot_meta meta{chunk.last_included_index, chunk.last_included_term,
                                *decode_configuration(chunk.configuration), chunk.size, chunk.id};
       if (!note(log_.begin_snapshot(meta))) return false;
@@ -180,24 +242,50 @@ constexpr bool RAFT_NODE::install() {
   return !failed_;
 }
 
-/// Fills the state machine from the Log's snapshot, a piece at a time.
+/// Fills the state machine from the Log's snapshot, a piece at a time; or asks one that restores elsewhere to do so.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::restore_machine() {
-  restore_pending_ = false;
-  std::uint64_t offset = 0;
-  auto source = [this, &offset]() -> result<payload> {
-    auto piece = log_.read_snapshot(offset, options_.snapshot_chunk_bytes);
-    if (piece) offset += piece->size();
-    return piece;
-  };
   const snapshot_meta& snapshot = log_.snapshot();
-  if (auto restored = machine_.restore(source); !restored) return fail(restored.error());
+  if constexpr (restores_elsewhere) {
+    restore_pending_ = true;
+    restoring_ = snapshot.index;
+    machine_.begin_restore(snapshot);
+  } else {
+    std::uint64_t offset = 0;
+    auto source = [this, &offset]() -> result<payload> {
+      auto piece = log_.read_snapshot(offset, options_.snapshot_chunk_bytes);
+      if (piece) offset += piece->size();
+      return piece;
+    };
+    if (auto restored = machine_.restore(source); !restored) return fail(restored.error());
+    machine_is_restored();
+  }
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::machine_is_restored() {
+  const snapshot_meta& snapshot = log_.snapshot();
+  restore_pending_ = false;
+  restoring_ = index_t{};
   last_applied_ = snapshot.index;
   handed_over_ = snapshot.index;
   tell(events::applied{last_applied_});
   if constexpr (applies_elsewhere) handed_.clear();
   if constexpr (requires { machine_.on_restore(snapshot); }) machine_.on_restore(snapshot);
   resolve_covered(snapshot);
+}
+
+/// Late words about a snapshot that another one has replaced are no harm: that one is restored next.
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::step(const restored& r) {
+  const detail::entered guard{inside_};
+  if (failed_) return failure_;
+  const index_t present = log_.snapshot().index;
+  if (r.index > present) return {errc::impossible, "a snapshot is reported restored that is not there"};
+  if (restoring_ == index_t{} || r.index != restoring_ || restoring_ != present) return {};
+  machine_is_restored();
+  settle();
+  return {};
 }
 
 }  // namespace raft

@@ -287,7 +287,7 @@ constexpr node_id RAFT_NODE::leader() const noexcept {
 RAFT_NODE_TEMPLATE
 constexpr typename RAFT_NODE::time_point RAFT_NODE::deadline() const {
   if (failed_) return raft::never<time_point>();
-  const bool may_go_on = handed_over_ == last_applied_ && !entries_awaited_;
+  const bool may_go_on = handed_over_ == last_applied_ && !entries_awaited_ && !restore_pending_;
   if (handed_over_ < std::min(commit_index_, durable_index()) && may_go_on) return now_;
   auto next = raft::never<time_point>();
   if (std::holds_alternative<leader_role>(role_)) {
