@@ -6,7 +6,7 @@
 //  kind                       fields from byte 48 on; a truth is 0 or 1                               then
 //   0  request_pre_vote       last_log_index, last_log_term
 //   1  request_pre_vote_reply asked, granted
-//   2  request_vote           last_log_index, last_log_term
+//   2  request_vote           last_log_index, last_log_term, handed_over
 //   3  request_vote_reply     granted
 //   4  append_entries         prev_log_index, prev_log_term, leader_commit, round,
 //                             count u32, size u32 of the entries                                      the entries
@@ -14,6 +14,7 @@
 //   6  install_snapshot       last_included_index, last_included_term, id, size, offset, round,
 //                             size u32 of the configuration, size u32 of the data                     both; zeros to 8
 //   7  install_snapshot_reply last_included_index, id, offset, installed, round
+//   8  timeout_now            last_log_index, last_log_term
 
 #include <algorithm>
 #include <array>
@@ -47,7 +48,8 @@ struct frame_layout<request_pre_vote_reply> {
 };
 template <>
 struct frame_layout<request_vote> {
-  static constexpr std::tuple fields{&request_vote::last_log_index, &request_vote::last_log_term};
+  static constexpr std::tuple fields{&request_vote::last_log_index, &request_vote::last_log_term,
+                                     &request_vote::handed_over};
 };
 template <>
 struct frame_layout<request_vote_reply> {
@@ -78,6 +80,10 @@ struct frame_layout<install_snapshot_reply> {
   static constexpr std::tuple fields{&install_snapshot_reply::last_included_index, &install_snapshot_reply::id,
                                      &install_snapshot_reply::offset, &install_snapshot_reply::installed,
                                      &install_snapshot_reply::round};
+};
+template <>
+struct frame_layout<timeout_now> {
+  static constexpr std::tuple fields{&timeout_now::last_log_index, &timeout_now::last_log_term};
 };
 
 /// Whether frames of this kind go on behind the head; their last field then tells two sizes.

@@ -57,6 +57,8 @@ class lease {
     over_ = true;
   }
 
+  [[nodiscard]] constexpr bool is_over() const noexcept { return over_; }
+
  private:
   std::uint64_t watched_ = 0;  ///< The round that renews the lease when it is echoed; zero: none is under way.
   TimePoint watched_from_{};

@@ -36,6 +36,9 @@ struct request_pre_vote_reply {
 struct request_vote {
   index_t last_log_index{};
   term_t last_log_term{};
+  /// The leader of the term before asked for this election by `timeout_now`, so that hearing that leader is no reason
+  /// to refuse [thesis 4.2.3].
+  bool handed_over = false;
   friend constexpr bool operator==(const request_vote&, const request_vote&) = default;
 };
 
@@ -100,9 +103,18 @@ struct install_snapshot_reply {
   friend constexpr bool operator==(const install_snapshot_reply&, const install_snapshot_reply&) = default;
 };
 
+/// The leader hands its leadership over: the receiver is to stand for election at once [thesis 3.10]. It does so only
+/// if its log is at least as up to date as the sender's was, whose end this tells.
+struct timeout_now {
+  index_t last_log_index{};
+  term_t last_log_term{};
+  friend constexpr bool operator==(const timeout_now&, const timeout_now&) = default;
+};
+
 /// Everything that one server may say to another. The order is that of the byte form: new kinds go to the end.
-using message_body = std::variant<request_pre_vote, request_pre_vote_reply, request_vote, request_vote_reply,
-                                  append_entries, append_entries_reply, install_snapshot, install_snapshot_reply>;
+using message_body =
+    std::variant<request_pre_vote, request_pre_vote_reply, request_vote, request_vote_reply, append_entries,
+                 append_entries_reply, install_snapshot, install_snapshot_reply, timeout_now>;
 
 namespace detail {
 
@@ -134,7 +146,7 @@ constexpr std::uint64_t bytes_in(const install_snapshot& m) noexcept { return m.
 /// Calls f with the body that is there. (A switch: std::visit calls through a table, which nothing sees through.)
 template <class F>
 constexpr decltype(auto) visit_body(const message_body& body, F&& f) {
-  static_assert(std::variant_size_v<message_body> == 8, "a new kind needs its case here");
+  static_assert(std::variant_size_v<message_body> == 9, "a new kind needs its case here");
   switch (body.index()) {
     case 0:
       return f(std::get<0>(body));
@@ -150,8 +162,10 @@ constexpr decltype(auto) visit_body(const message_body& body, F&& f) {
       return f(std::get<5>(body));
     case 6:
       return f(std::get<6>(body));
-    default:
+    case 7:
       return f(std::get<7>(body));
+    default:
+      return f(std::get<8>(body));
   }
 }
 

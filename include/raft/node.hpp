@@ -48,6 +48,7 @@
 #include <raft/role.hpp>
 #include <raft/status.hpp>
 #include <raft/storage.hpp>
+#include <raft/transfer.hpp>
 #include <raft/types.hpp>
 #include <raft/waiting.hpp>
 #include <raft/why.hpp>
@@ -72,7 +73,6 @@ class node {
   using status_type = raft::status<time_point>;
 
   // ---------------------------------------------------------------------------------------------- life
-
   /// A server that starts, or restarts, from what its Log holds: as a follower that knows no leader [paper §5.2, §5.5].
   /// `seed` feeds the only source of chance, the election timeouts; give each server another. Refuses options and
   /// stored states that contradict themselves. Restores the state machine from the Log's snapshot, unless the machine
@@ -81,7 +81,6 @@ class node {
                                        Log log, Clock clock, StateMachine machine, Observer observer = {});
 
   // ---------------------------------------------------------------------------------------------- inputs
-
   /// Lets time pass. Call it when `deadline()` is reached, or at any rate that suits. O(peers).
   constexpr void tick();
 
@@ -149,11 +148,29 @@ class node {
   constexpr result<void> step(const snapshot_written& s);
   constexpr result<void> step(const snapshot_abandoned& s);
 
-  /// Acts as if the election timer had fired. Nothing happens on a leader or on a node that may not stand.
+  /// Acts as if the election timer had fired, whatever speaks for letting others go first. Nothing happens on a leader
+  /// or on a node that may not stand.
   constexpr void campaign();
 
-  // ---------------------------------------------------------------------------------------------- questions
+  // ---------------------------------------------------------------------------------------------- leadership
+  /// Hands leadership to `target`, a voter, which gets all entries and then stands at once. Ends in one fate, told by
+  /// `StateMachine::on_transfer`, within options.transfer_timeout. Until then proposals, changes and further transfers
+  /// are refused (errc::transferring; options.propose_while_target_lags) [thesis 3.10].
+  constexpr result<void> transfer_leadership(node_id target);
+  /// The same, to the voter heard lately that has the most of the log; answers whom.
+  constexpr result<node_id> transfer_leadership();
+  /// Gives leadership up, to nobody (a transfer is faster), and lets others go first for an election timeout.
+  constexpr result<void> step_down();
+  /// Hands over whenever it leads, takes no leadership handed to it, and stands only after options.campaign_grace
+  /// timeouts; until stop_evacuation or the end of this node.
+  constexpr void evacuate();
+  constexpr void stop_evacuation() noexcept { reluctance_.evacuating = false; }
+  /// A follower's, who was told that its leader is gone: votes freely at once. Refused while that may read by a lease.
+  constexpr result<void> forget_leader();
+  /// Whether another server may be elected while this leader is still heard; see impl/leadership.hpp.
+  [[nodiscard]] constexpr bool transferring() const noexcept;
 
+  // ---------------------------------------------------------------------------------------------- questions
   /// When tick() next has anything to do; a moment that has passed if there is work left from the last call.
   [[nodiscard]] constexpr time_point deadline() const;
   [[nodiscard]] constexpr status_type status() const;
@@ -224,10 +241,10 @@ class node {
   static constexpr row<append_entries_reply>   handlers(const append_entries_reply&)   { return {&node::ignore,              &node::ignore,              &node::ignore,              &node::on_append_entries_reply}; }
   static constexpr row<install_snapshot>       handlers(const install_snapshot&)       { return {&node::on_install_snapshot, &node::on_install_snapshot, &node::on_install_snapshot, &node::refuse_second_leader}; }
   static constexpr row<install_snapshot_reply> handlers(const install_snapshot_reply&) { return {&node::ignore,              &node::ignore,              &node::ignore,              &node::on_install_snapshot_reply}; }
+  static constexpr row<timeout_now>            handlers(const timeout_now&)            { return {&node::on_timeout_now,      &node::on_timeout_now,      &node::on_timeout_now,      &node::refuse_second_leader}; }
   // clang-format on
 
   // ---------------------------------------------------------------------------------------------- step [impl/step.hpp]
-
   constexpr node(node_id id, const options_type& options, std::uint64_t seed, Transport&& transport, Log&& log,
                  Clock&& clock, StateMachine&& machine, Observer&& observer);
   constexpr result<void> start();
@@ -240,6 +257,7 @@ class node {
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const Body& body) const;
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const append_entries& request) const;
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const install_snapshot& chunk) const;
+  [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const timeout_now& order) const;
   [[nodiscard]] constexpr bool second_leader(const envelope& m) const;
   template <class Body>
   constexpr detail::verdict take_in(const envelope& m, const Body& body);
@@ -254,7 +272,6 @@ class node {
   [[nodiscard]] constexpr error not_leader() const noexcept;
 
   // ------------------------------------------------------------------------------------------ §5.2 [impl/election.hpp]
-
   constexpr detail::verdict on_request_pre_vote(const envelope& m, const request_pre_vote& request);
   constexpr detail::verdict on_pre_vote_reply(const envelope& m, const request_pre_vote_reply& reply);
   constexpr detail::verdict on_request_vote(const envelope& m, const request_vote& request);
@@ -262,6 +279,7 @@ class node {
   constexpr void campaign_if_allowed();
   constexpr void start_pre_vote();
   constexpr void start_election();
+  constexpr void start_election(const request_vote& request);
   constexpr bool count_own_vote();
   [[gnu::cold]] constexpr void become_leader();
   [[gnu::cold]] constexpr void become_follower(term_t term, node_id leader);
@@ -273,8 +291,22 @@ class node {
   [[nodiscard]] constexpr vote_result outcome(const roles::tally& votes) const;
   constexpr vote_result take_vote(roles::tally& votes, node_id voter, bool granted);
 
-  // -------------------------------------------------------------------- §5.3, the leader's side [impl/replication.hpp]
+  // ------------------------------------------------------------------------- leadership by wish [impl/leadership.hpp]
+  constexpr detail::verdict on_timeout_now(const envelope& m, const timeout_now& order);
+  [[nodiscard]] constexpr bool asked_by_leader(const envelope& m, const request_vote& request) const;
+  [[nodiscard]] constexpr result<void> may_transfer() const;
+  [[nodiscard]] constexpr node_id best_peer() const;
+  constexpr void begin_transfer(node_id target);
+  [[gnu::cold]] constexpr void pursue_transfer(leader_role& lead);
+  [[gnu::cold]] constexpr void renew_transfer();
+  [[gnu::cold]] constexpr void report_transfer();
+  constexpr void ask_to_stand(leader_role& lead, node_id successor);
+  [[gnu::cold]] constexpr void retire(leader_role& lead);
+  [[gnu::cold]] constexpr void on_election_timeout();
+  [[gnu::cold]] constexpr void end_silence();
+  [[nodiscard]] constexpr bool unwilling() const;
 
+  // -------------------------------------------------------------------- §5.3, the leader's side [impl/replication.hpp]
   constexpr detail::verdict on_append_entries_reply(const envelope& m, const append_entries_reply& reply);
   constexpr void on_append_success(leader_role& lead, peer& p, index_t match);
   [[gnu::cold]] constexpr void on_append_refusal(peer& p, const append_entries_reply& reply);
@@ -292,7 +324,6 @@ class node {
   [[nodiscard]] constexpr peer* find_peer(node_id id);
 
   // -------------------------------------------------------------------- §5.3, the follower's side [impl/following.hpp]
-
   constexpr detail::verdict on_append_entries(const envelope& m, const append_entries& request);
   [[nodiscard, gnu::cold]] constexpr bool contradicts_committed(const append_entries& request) const;
   constexpr void follow(node_id leader);
@@ -300,7 +331,6 @@ class node {
   [[nodiscard, gnu::cold]] constexpr std::uint32_t already_held(index_t prev, const raft::entries& batch) const;
 
   // -------------------------------------------------------------------------------------- §5.3, §5.4 [impl/commit.hpp]
-
   constexpr void count_own_entries(leader_role& lead);
   constexpr void advance_commit_index(leader_role& lead);
   template <class Value, class Of>
@@ -313,7 +343,6 @@ class node {
   constexpr void note_executed(index_t index);
 
   // --------------------------------------------------------------------------------------- clients [impl/proposal.hpp]
-
   [[nodiscard]] constexpr detail::verdict check_proposal(const leader_role& lead, std::span<const payload> commands,
                                                          std::uint64_t& bytes) const;
   constexpr void want_entries(entry_kind kind, std::span<const payload> payloads, std::uint64_t bytes);
@@ -324,7 +353,6 @@ class node {
   constexpr void leave_leadership();
 
   // ---------------------------------------------------------------------------------------------- §8 [impl/read.hpp]
-
   [[nodiscard]] constexpr std::uint64_t confirmed_round(const leader_role& lead) const;
   [[nodiscard]] constexpr std::uint64_t round_for_read(leader_role& lead) const;
   [[nodiscard, gnu::cold]] constexpr bool holds_lease(leader_role& lead) const;
@@ -334,7 +362,6 @@ class node {
   constexpr void answer_read(std::uint64_t context, read_fate what, index_t index);
 
   // ------------------------------------------------------------------------------------------ §6 [impl/membership.hpp]
-
   [[nodiscard]] constexpr result<void> may_change_membership(std::optional<index_t> expected) const;
   [[nodiscard]] constexpr result<raft::configuration> next_configuration(const membership& target,
                                                                          std::optional<index_t> expected) const;
@@ -347,7 +374,6 @@ class node {
   [[nodiscard]] constexpr result<raft::configuration> configuration_at(index_t index) const;
 
   // -------------------------------------------------------------------------------------------- §7 [impl/snapshot.hpp]
-
   constexpr detail::verdict on_install_snapshot(const envelope& m, const install_snapshot& chunk);
   constexpr detail::verdict on_install_snapshot_reply(const envelope& m, const install_snapshot_reply& reply);
   [[nodiscard]] constexpr result<void> check_take_snapshot(index_t at) const;
@@ -362,14 +388,12 @@ class node {
   constexpr void compact_log();
 
   // --------------------------------------------------------------------------------------- answers [impl/why.hpp]
-
   constexpr void explain_count(const leader_role& lead, commit_delay& d) const;
   constexpr void explain_votes(const roles::tally& votes, std::span<const node_id> refused_before,
                                leader_absence& a) const;
   [[nodiscard]] constexpr peer_pause::cause cause_of_pause(const peer& p) const;
 
   // ----------------------------------------------------------------------------------------- effects [impl/settle.hpp]
-
   constexpr void settle();
   constexpr bool write();
   [[gnu::cold]] constexpr bool write_hard_state();
@@ -403,7 +427,6 @@ class node {
   constexpr std::uint64_t draw();
 
   // ----------------------------------------------------------------------------------------- state: what it is made of
-
   node_id id_{};
   options_type options_{};
   [[no_unique_address]] Transport transport_;
@@ -414,7 +437,6 @@ class node {
   std::uint64_t random_ = 0;  ///< The state of the seeded generator.
 
   // ---------------------------------------------------------------------------------------------- state: Figure 2
-
   hard_state hard_{};  ///< currentTerm and votedFor, as the Log holds them or is about to.
   role_variant role_{};
   index_t commit_index_{};
@@ -426,7 +448,6 @@ class node {
   bool is_voter_ = false;                ///< Whether this node votes in it.
 
   // ---------------------------------------------------------------------------------------------- state: time
-
   time_point now_{};  ///< The Clock at the latest tick or message.
   time_point election_deadline_{};
   time_point heartbeat_deadline_{};
@@ -448,7 +469,6 @@ class node {
   node_id chunk_from_{};
 
   // ---------------------------------------------------------------------------------------------- state: what waits
-
   durability durable_{};      ///< Used only with a Log that is not durable on return.
   mark_t hard_state_mark_{};  ///< The write that holds hard_.
   std::vector<waiting_message> outbox_{};
@@ -464,9 +484,11 @@ class node {
   payload members_entry_{};       ///< The latter.
   bool restore_pending_ = false;  ///< A snapshot was installed; the state machine does not have it yet.
   mark_t restore_mark_{};
-  index_t restoring_{};           ///< The snapshot from which a state machine is being filled elsewhere; zero: none.
-  index_t own_snapshot_{};        ///< The one that is being written of the own state; zero: none.
-  bool entries_awaited_ = false;  ///< The next entry to apply is not at hand; the Log fetches it.
+  index_t restoring_{};              ///< The snapshot from which a state machine is being filled elsewhere; zero: none.
+  index_t own_snapshot_{};           ///< The one that is being written of the own state; zero: none.
+  bool entries_awaited_ = false;     ///< The next entry to apply is not at hand; the Log fetches it.
+  transfer<time_point> transfer_{};  ///< Of leadership, to another node.
+  reluctance reluctance_{};          ///< Of this node, to lead.
   bool role_changed_ = false;
   bool failed_ = false;
   bool inside_ = false;  ///< A call is under way.
@@ -475,20 +497,4 @@ class node {
 
 }  // namespace raft
 
-#define RAFT_NODE_TEMPLATE template <class Transport, class Log, class Clock, class StateMachine, class Observer>
-#define RAFT_NODE node<Transport, Log, Clock, StateMachine, Observer>
-
-#include <raft/impl/commit.hpp>
-#include <raft/impl/election.hpp>
-#include <raft/impl/following.hpp>
-#include <raft/impl/membership.hpp>
-#include <raft/impl/proposal.hpp>
-#include <raft/impl/read.hpp>
-#include <raft/impl/replication.hpp>
-#include <raft/impl/settle.hpp>
-#include <raft/impl/snapshot.hpp>
-#include <raft/impl/step.hpp>
-#include <raft/impl/why.hpp>
-
-#undef RAFT_NODE_TEMPLATE
-#undef RAFT_NODE
+#include <raft/impl/chapters.hpp>

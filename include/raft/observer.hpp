@@ -21,7 +21,8 @@ enum class ignored_reason : std::uint8_t {
   not_a_member,     ///< An answer of somebody who is no member.
   stale_answer,     ///< An answer to a question that was settled since.
   wrong_role,       ///< An answer to a role that this node no longer has.
-  cannot_campaign,  ///< The election timer fired at a node that may not stand (no voter, or a snapshot is pending).
+  cannot_campaign,  ///< A node that is to stand may not (no voter, a snapshot is pending, its log lacks something).
+  would_not_lead,   ///< A node that could stand lets others go first (evacuated, or its state machine lags).
 };
 
 /// What a client or an operator asks of a node.
@@ -75,6 +76,16 @@ struct peer_lost_log {
   node_id peer{};
   index_t acknowledged{};
   index_t last_log_index{};
+};
+/// This leader hands its leadership to `target`.
+struct transfer_begun {
+  node_id target{};
+  term_t term{};
+};
+/// That has ended so.
+struct transfer_ended {
+  node_id target{};
+  transfer_fate what{};
 };
 struct snapshot_taken {
   index_t index{};

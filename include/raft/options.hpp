@@ -68,6 +68,9 @@ template <class TimePoint>
   }
 }
 
+/// The priority of a server that is to lead as readily as any.
+inline constexpr std::uint32_t highest_priority = 7;
+
 template <class Duration>
 struct options {
   // ---- time [paper §5.2, §9.3]
@@ -99,6 +102,23 @@ struct options {
   /// By how many thousandths the clocks of two servers may differ in their rate: while one of them shows 1000, the
   /// other one shows at least 1000 - lease_clock_drift. A lease lasts election_timeout_min less as much.
   std::uint32_t lease_clock_drift = 100;
+
+  // ---- leadership [thesis 3.10]
+
+  /// How readily this server stands for election, 0 to 7: for each level that it lacks it waits longer, by as much as
+  /// election_timeout_min and max differ; what it lacks is halved (rounded down) by each timeout that passes without a
+  /// leader. So a lower priority delays an election by eleven such differences at most, and never prevents it. It bears
+  /// on nothing else: not on votes, not on a transfer.
+  std::uint32_t priority = highest_priority;
+  /// How many election timeouts in a row, without a leader, a server lets pass that would rather not lead: one that is
+  /// evacuated, or whose state machine says so (`may_lead`). After that it stands like any other.
+  std::uint32_t campaign_grace = 4;
+  /// How long a transfer of leadership may take; then all is as before. Zero: election_timeout_max.
+  Duration transfer_timeout = milliseconds<Duration>(0);
+  /// While leadership is handed over proposals are refused (errc::transferring), or the target would never have all of
+  /// them. True: only from when the target has what the log held at the beginning, which is a shorter time, and a
+  /// longer transfer.
+  bool propose_while_target_lags = false;
 
   // ---- replication [paper §5.3, thesis 10.2]
 
@@ -147,6 +167,8 @@ template <class Duration>
   }
   if (o.lease_reads && !o.check_quorum) return broken("lease_reads needs check_quorum");
   if (o.lease_clock_drift >= 1000) return broken("lease_clock_drift < 1000");
+  if (o.priority > highest_priority) return broken("priority <= 7");
+  if (o.transfer_timeout < zero) return broken("transfer_timeout >= 0");
   if (o.max_entries_per_append == 0) return broken("max_entries_per_append >= 1");
   if (o.max_bytes_per_append < entry_header_bytes) return broken("max_bytes_per_append >= one entry's header");
   if (o.max_inflight_messages == 0 || o.max_inflight_messages > 65536) {

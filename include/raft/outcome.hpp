@@ -58,6 +58,13 @@ enum class read_fate : std::uint8_t {
   dropped,    ///< Leadership was lost before it was confirmed; ask again elsewhere.
 };
 
+/// How the handing over of leadership ended, see `node::transfer_leadership`.
+enum class transfer_fate : std::uint8_t {
+  done = 1,   ///< The target leads.
+  timed_out,  ///< Its time was over first; whoever leads goes on. A target that was asked to stand may do so yet.
+  aborted,    ///< Leadership was lost to somebody else, or the target may not lead any more.
+};
+
 /// Where a proposal stands in the log; it is done when an entry with this index AND this term is applied.
 struct proposal {
   index_t index{};

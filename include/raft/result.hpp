@@ -19,6 +19,8 @@ enum class errc : std::uint8_t {
   busy,            ///< A limit of `options` is reached (the text names it); try again after a commit.
   too_large,       ///< The payload is larger than `options.max_entry_bytes`.
   not_ready,       ///< It needs something that is under way (a commit in this term, a snapshot); try again.
+  transferring,    ///< Leadership is being handed to `error.leader`; ask there, or here when the transfer has ended.
+  ineligible,      ///< The server that was named cannot do it; the text says why.
   failed,          ///< A write of this node failed before; it takes part in nothing any more.
   term_moved,      ///< It was meant for another term than the present one, which `error.detail` tells.
   // Values given by the program.
@@ -45,7 +47,7 @@ enum class errc : std::uint8_t {
 /// What went wrong: a code to act on, a sentence to print, and the two facts that some codes carry.
 struct error {
   errc code{};
-  node_id leader{};        ///< not_leader: who leads, as far as this node knows; else nobody.
+  node_id leader{};        ///< not_leader: who leads, as far as known; transferring: who is to lead; else nobody.
   std::uint64_t detail{};  ///< A number whose meaning the code gives (offset, errno, missing bytes).
   const char* what = "";   ///< A sentence in static storage; never null.
 

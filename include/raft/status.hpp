@@ -45,6 +45,10 @@ struct status {
   bool failed = false;
   error failure{};
   TimePoint deadline{};
+  node_id transfer_target{};      ///< Whom leadership is being handed to; nobody if to nobody.
+  TimePoint transfer_deadline{};  ///< When that ends at the latest.
+  bool evacuating = false;
+  std::uint32_t priority = 0;  ///< As far as it counts now: it grows with each election timeout without a leader.
   std::uint64_t uncommitted_bytes = 0;
   std::size_t pending_reads = 0;
   std::vector<peer_status<TimePoint>> peers{};  ///< Empty unless leader.

@@ -28,7 +28,7 @@ void require(bool holds) {
 /// Makes a header ours and its checks right, as far as there are bytes.
 void seal(std::vector<std::byte>& frame, bool cover_all) {
   if (frame.size() < frame_header_bytes) return;
-  constexpr std::array<std::size_t, 8> heads{64, 64, 64, 56, 88, 96, 104, 88};
+  constexpr std::array<std::size_t, 9> heads{64, 64, 72, 56, 88, 96, 104, 88, 64};
   const auto kind = std::to_integer<std::size_t>(frame[9]);
   if (kind >= heads.size()) return;
   const std::size_t head = heads[kind];

@@ -55,6 +55,7 @@ struct machine {
   void on_restore(const snapshot_meta& place) { last = place.index; }
   void on_fate(index_t first, index_t end, term_t, fate) const { require(first <= end); }
   void on_read(std::uint64_t, read_fate, index_t) const {}
+  void on_transfer(node_id target, transfer_fate) const { require(target != nobody); }
 };
 
 using server = node<counting_transport, memory_log, hand_clock, machine>;
@@ -109,13 +110,13 @@ class input {
 };
 
 message_body any_body(input& in, std::vector<std::byte>& a, std::vector<std::byte>& b) {
-  switch (in.byte() % 8) {
+  switch (in.byte() % 9) {
     case 0:
       return request_pre_vote{in.index(), in.term()};
     case 1:
       return request_pre_vote_reply{in.term(), in.byte() % 2 == 0};
     case 2:
-      return request_vote{in.index(), in.term()};
+      return request_vote{in.index(), in.term(), in.byte() % 2 == 0};
     case 3:
       return request_vote_reply{in.byte() % 2 == 0};
     case 4:
@@ -128,8 +129,10 @@ message_body any_body(input& in, std::vector<std::byte>& a, std::vector<std::byt
       return install_snapshot{in.index(),  in.term(),   in.number(), in.number(),
                               in.number(), in.number(), b,           in.bytes(a)};
     }
-    default:
+    case 7:
       return install_snapshot_reply{in.index(), in.number(), in.number(), in.byte() % 2 == 0, in.number()};
+    default:
+      return timeout_now{in.index(), in.term()};
   }
 }
 
@@ -223,6 +226,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       static_cast<void>(n.read(1));
     } else if (what == 3) {
       static_cast<void>(n.take_snapshot());
+    } else if (what == 4) {
+      static_cast<void>(n.transfer_leadership(node_id{1U + in.byte() % 4}));
+    } else if (what == 5) {
+      static_cast<void>(in.byte() % 2 == 0 ? n.step_down() : n.forget_leader());
     } else {
       send_one(n, in, sent);
     }

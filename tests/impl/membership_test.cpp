@@ -337,9 +337,7 @@ TEST_CASE("is_removed: a leader that is removed leads until that is committed, t
     CHECK(c[1].leads());  // its own copy does not count
     c.deliver();
     CHECK_FALSE(c[1].leads());
-    CHECK(c[1].commit() == 2_i);
-    CHECK(c[2].commit() == 2_i);
-    CHECK(c[3].commit() == 2_i);
+    for (const std::uint64_t id : {1U, 2U, 3U}) CHECK(c[id].commit() >= 2_i);
     c.await_leader();
     c.pass(2000);
     CHECK(c[2].leader() == c[3].leader());

@@ -133,7 +133,7 @@ TEST_CASE("6 a leader that is not in the new configuration steps down once that 
   CHECK(c[1].commit() == 2_i);
   c.deliver();
   CHECK_FALSE(c[1].leads());
-  CHECK(c[2].commit() == 3_i);
+  CHECK(c[2].commit() >= 3_i);
 }
 
 TEST_CASE("6 removed servers do not disrupt the cluster: votes are refused while a leader is heard") {

@@ -138,10 +138,13 @@ class cluster final : private world {
   void read_told(server& s, std::uint64_t context, read_fate what, index_t index) override;
   void role_told(server& s, role_kind role, term_t t, node_id leader) override;
   void configuration_told(server&, const configuration&, index_t) override {}
+  void transfer_told(server& s, node_id target, transfer_fate what) override;
+  void observed(server& s, const events::transfer_begun& e) override;
+  void observed(server& s, const events::transfer_ended& e) override;
   void observed(server& s, const events::peer_changed& e) override;
   void observed(server& s, const events::peer_lost_log& e) override;
   void observed(server& s, const events::message_refused& e) override;
-  void observed(server&, const events::message_ignored&) override {}
+  void observed(server& s, const events::message_ignored& e) override;
   void observed(server& s, const events::snapshot_installed& e) override;
   void observed(server& s, const events::log_truncated& e) override;
 

@@ -34,6 +34,7 @@ inline cluster::cluster(const plan& p, meters& counts, bool tell_story)
       network_(plan_, rng{p.seed}.fork(3), counts) {
   if (!p.members.learners.empty()) counts.add(meter::learners);
   if (p.members.joint()) counts.add(meter::joint_configurations);
+  for (const server_traits& t : p.servers) counts.add(meter::low_priorities, t.priority == highest_priority ? 0 : 1);
   if (p.members.voters.size() == 1) counts.add(meter::single_voters);
   if (p.members.voters.size() % 2 == 0) counts.add(meter::even_voters);
   for (auto& s : servers_) restart(*s);
@@ -440,7 +441,9 @@ inline void cluster::restart(server& s) {
   if (s.up) return;
   ++s.incarnation;
   s.sync_issued = s.disk.issued();
-  if (const auto made = s.start(plan_.options, chance_.next()); !made) {
+  server::options_type own = plan_.options;
+  own.priority = s.traits.priority;
+  if (const auto made = s.start(own, chance_.next()); !made) {
     return checks_.report("I4", s, "cannot start from what a crash left: %s", made.error().what);
   }
   s.up = true;
@@ -480,6 +483,7 @@ inline void cluster::calm(const std::vector<server*>& live, link_set cut) {
     s->disk.set_cold(0);
     s->disk.heal();
     if (stays) restart(*s);
+    if (s->up) s->stop_evacuation();
     plan_tick(*s);
   }
 }
@@ -519,6 +523,28 @@ inline void cluster::role_told(server& s, role_kind role, term_t t, node_id lead
   story_.line(now_, "%" PRIu64 " is %s in term %" PRIu64 ", leader %" PRIu64, s.id.value,
               names[static_cast<std::size_t>(role)], t.value, leader.value);
   if (role == role_kind::candidate) counts_->add(meter::candidacies);
+}
+
+inline void cluster::transfer_told(server& s, node_id target, transfer_fate what) {
+  checks_.transfer_told(s, target, what);
+}
+
+inline void cluster::observed(server& s, const events::transfer_begun& e) {
+  story_.line(now_, "%" PRIu64 " hands its leadership to %" PRIu64, s.id.value, e.target.value);
+  checks_.transfer_begun(s, e.target);
+}
+
+inline void cluster::observed(server& s, const events::transfer_ended& e) {
+  story_.line(now_, "%" PRIu64 " tells that its transfer to %" PRIu64 " is %s", s.id.value, e.target.value,
+              e.what == transfer_fate::done        ? "done"
+              : e.what == transfer_fate::timed_out ? "timed out"
+                                                   : "aborted");
+}
+
+inline void cluster::observed(server& s, const events::message_ignored& e) {
+  if (e.why != ignored_reason::would_not_lead) return;
+  counts_->add(meter::leadership_declined);
+  story_.line(now_, "%" PRIu64 " would rather not lead", s.id.value);
 }
 
 inline void cluster::observed(server& s, const events::peer_changed& e) {

@@ -117,14 +117,15 @@ struct shadow {
 
   // Over all incarnations.
   bool deferred = false;
-  trail image{};                   ///< The log that it reads.
-  trail later{};                   ///< deferred: the log that a crash would leave.
-  hard_state stored{};             ///< The hard state that it reads,
-  hard_state durable{};            ///< and the one that a crash would leave.
-  by_term<node_id> votes{};        ///< G.vote: durable votes.
-  by_term<log_end> candidacies{};  ///< What it claimed when it asked for votes.
-  lease_promise lease_given{};     ///< With lease reads: whom alone it may vote for until then; any term [I37].
-  term_t sent_term{};              ///< The highest term in which it said anything.
+  trail image{};                     ///< The log that it reads.
+  trail later{};                     ///< deferred: the log that a crash would leave.
+  hard_state stored{};               ///< The hard state that it reads,
+  hard_state durable{};              ///< and the one that a crash would leave.
+  by_term<node_id> votes{};          ///< G.vote: durable votes.
+  by_term<term_t> asked_to_stand{};  ///< By the leader of that term, with timeout_now: the term itself.
+  by_term<log_end> candidacies{};    ///< What it claimed when it asked for votes.
+  lease_promise lease_given{};       ///< With lease reads: whom alone it may vote for until then; any term [I37].
+  term_t sent_term{};                ///< The highest term in which it said anything.
   /// G.acked: what it told leaders is durable. Terms rise and indexes fall along the list: what was told later covers
   /// what was told of lower entries before.
   std::vector<acknowledgement> acknowledged{};
@@ -138,6 +139,7 @@ struct shadow {
   std::vector<open_proposal> proposals{};  ///< Those without a fate, by term and index.
   std::vector<open_read> reads{};          ///< Those without an answer.
   index_t handed_over{};                   ///< The last command that its machine was given.
+  node_id transfer_target{};               ///< Of the transfer that has no fate yet [I18].
 
   void acknowledge(term_t t, index_t i) {
     while (!acknowledged.empty() && acknowledged.back().index <= i) acknowledged.pop_back();

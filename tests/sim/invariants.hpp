@@ -7,12 +7,13 @@
 //   I1-I9     invariants_log.hpp       terms, votes, the shape of logs, what may be written, cut, forgotten
 //   I10-I20   invariants_roles.hpp     what a leader knows, elections, commit, configuration, snapshots
 //   I21-I31   both of these: one leader a term, log matching, committed entries, state machines
+//   I18       invariants_leadership.hpp  leadership that is handed over
 //   I32-I37   invariants_messages.hpp  what a message may claim when it leaves
 //   I38-I42   invariants_clients.hpp   fates, reads, durability of answers
 //   I49       invariants_answers.hpp   what a node answers to "why?"
 //
-// Not here: I43-I45 liveness.hpp; I47 is the simulator's hostile input (workload.hpp); I48 the trace hash. I18
-// (transfer) and the lease reads of I37 await the features that they speak of.
+// Not here: I43-I45 liveness.hpp; I47 is the simulator's hostile input (workload.hpp); I48 the trace hash. The lease
+// reads of I37 await the feature that they speak of.
 //
 // Departures from the usual wording, each since the usual one is false or too weak for this engine:
 //   I3   a leader's commit index may run ahead of its own disk; what is applied may not (I29).
@@ -86,6 +87,8 @@ class invariants {
   /// The message that the call just ended took in.
   void took_in(server& s, const message& m);
   void forced_to_campaign(server& s);
+  void transfer_begun(server& s, node_id target);
+  void transfer_told(server& s, node_id target, transfer_fate what);
   /// The next call proposes these; they are viewed until `proposed`.
   void about_to_propose(std::span<const payload> commands);
   void proposed(server& s, const result<proposal>& answer);
@@ -147,6 +150,12 @@ class invariants {
   void i37_promise_to_the_leader(server& s, node_id candidate);
   void i46_bounded_sends(server& s, const message& m);
 
+  // ---- [invariants_leadership.hpp]
+  void i18_transfer(server& s, const server::status_type& status);
+  void i18_refuses_what_would_be_late(server& s);
+  void i18_asks_who_has_everything(server& s, const message& m);
+  [[nodiscard]] bool asked_to_stand(node_id candidate, term_t by_leader_of) const;
+
   // ---- [invariants_clients.hpp]
   void i29_applied_is_committed(server& s, index_t index, term_t term, std::uint64_t hash);
   void i30_born_of_a_proposal(server& s, const disk_write& w);
@@ -206,6 +215,7 @@ inline const shadow* invariants::find_shadow(node_id id) const noexcept {
 
 #include "invariants_answers.hpp"
 #include "invariants_clients.hpp"
+#include "invariants_leadership.hpp"
 #include "invariants_log.hpp"
 #include "invariants_messages.hpp"
 #include "invariants_roles.hpp"

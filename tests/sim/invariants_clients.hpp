@@ -95,6 +95,7 @@ inline void invariants::proposed(server& s, const result<proposal>& answer) {
     }
     return;
   }
+  i18_refuses_what_would_be_late(s);
   // Of a write that was refused nobody knows what reached the disk: its proposals' fate is unknown.
   for (std::size_t k = 0; k < commands.size() && !shadow_of(s).write_refused; ++k) {
     const version* v = history_.find(answer->index + k, answer->term);
@@ -197,6 +198,7 @@ inline void invariants::nothing_is_open(const server& s) {
     report("I41", s, "%zu proposals have no fate, the first one (%" PRIu64 ", term %" PRIu64 ")", sh.proposals.size(),
            sh.proposals.front().index.value, sh.proposals.front().term.value);
   }
+  if (sh.transfer_target != nobody) report("I41", s, "a transfer of leadership has no fate");
   if (!sh.reads.empty()) report("I41", s, "%zu reads are not answered", sh.reads.size());
 }
 

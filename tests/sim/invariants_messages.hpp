@@ -120,16 +120,19 @@ inline void invariants::i36_installed_is_durable(server& s, const message& m, co
   sh.acknowledge(m.term, i);
 }
 
-/// A server that hears a leader lets no other one be elected for the smallest election timeout. Where that leader may
-/// read by a lease nothing ends the promise sooner: no other term, no campaign that is asked for, no restart.
+/// A server that hears a leader lets no other one be elected for the smallest election timeout, but for whom that
+/// leader asked to stand. Where that leader may read by a lease nothing else ends the promise sooner: no other term, no
+/// campaign that is asked for, no restart.
 inline void invariants::i37_promise_to_the_leader(server& s, node_id candidate) {
   const shadow& sh = shadow_of(s);
-  if (options_.lease_reads && s.local_now() < sh.lease_given.until && sh.lease_given.leader != candidate) {
+  const bool asked = asked_to_stand(candidate, term_t{s.look().term.value - 1});
+  if (options_.lease_reads && s.local_now() < sh.lease_given.until && sh.lease_given.leader != candidate && !asked) {
     report("I37", s, "votes for %" PRIu64 " while %" PRIu64 " may read by a lease", candidate.value,
            sh.lease_given.leader.value);
   }
   if (!options_.check_quorum || sh.promise.leader == nobody || sh.promise.leader == candidate) return;
   if (sh.stored.current_term != sh.promise.term || s.local_now() >= sh.promise.until) return;
+  if (asked_to_stand(candidate, sh.promise.term)) return;
   report("I37", s, "votes for %" PRIu64 " within the smallest election timeout of hearing leader %" PRIu64,
          candidate.value, sh.promise.leader.value);
 }
@@ -159,12 +162,17 @@ inline void invariants::sent(server& s, const message& m) {
     counts_->add(meter::votes_asked);
     if (sh.votes.get(m.term) != s.id) report("I35", s, "asks for votes before its own is durable");
     sh.candidacies.set(m.term, {ask->last_log_term, ask->last_log_index});
+    if (ask->handed_over && !asked_to_stand(s.id, term_t{m.term.value - 1})) {
+      report("I37", s, "says that a leader asked it to stand in term %" PRIu64 ", and none did", m.term.value);
+    }
   } else if (const auto* vote = std::get_if<request_vote_reply>(&m.body)) {
     i35_vote_is_durable(s, m, vote->granted);
   } else if (const auto* chunk = std::get_if<install_snapshot>(&m.body)) {
     i36_snapshot_is_the_senders(s, m, *chunk);
   } else if (const auto* installed = std::get_if<install_snapshot_reply>(&m.body)) {
     i36_installed_is_durable(s, m, *installed);
+  } else if (std::holds_alternative<timeout_now>(m.body)) {
+    i18_asks_who_has_everything(s, m);
   } else if (std::holds_alternative<request_pre_vote>(m.body)) {
     counts_->add(meter::pre_votes_asked);
   } else if (std::get<request_pre_vote_reply>(m.body).granted) {
@@ -175,8 +183,9 @@ inline void invariants::sent(server& s, const message& m) {
 
 /// [I37] What is taken from a leader renews the promise to it.
 inline void invariants::took_in(server& s, const message& m) {
-  const bool of_a_leader =
-      std::holds_alternative<append_entries>(m.body) || std::holds_alternative<install_snapshot>(m.body);
+  const bool of_a_leader = std::holds_alternative<append_entries>(m.body) ||
+                           std::holds_alternative<install_snapshot>(m.body) ||
+                           std::holds_alternative<timeout_now>(m.body);
   if (!of_a_leader) return;
   const glance now = s.look();
   if (now.leader == m.from && now.term == m.term && now.role == role_kind::follower) {

@@ -43,6 +43,7 @@ inline void invariants::note_role(server& s, const glance& now) {
   if (led && !leads) counts_->add(meter::step_downs);
   if (leads && !(led && sh.now.term == now.term)) {
     counts_->add(meter::leaders);
+    if (asked_to_stand(s.id, term_t{now.term.value - 1})) counts_->add(meter::leaders_by_transfer);
     if (led) report("I20", s, "leads term %" PRIu64 " straight after term %" PRIu64, now.term.value, sh.now.term.value);
     i21_one_leader_a_term(s, now.term);
     i12_elected_by_a_quorum(s, now);
@@ -317,6 +318,7 @@ inline void invariants::after_call(server& s) {
     i11_honest_match(s, status);
     i14_uncommitted_bytes(s, status);
     i49_answers_of_leader(s, status);
+    i18_transfer(s, status);
   }
   i49_answers(s, now);
   sh.now = now;

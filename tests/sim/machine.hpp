@@ -38,6 +38,7 @@ class machine_watcher {
   virtual void read_told(std::uint64_t context, read_fate what, index_t index) = 0;
   virtual void role_told(role_kind role, term_t term, node_id leader) = 0;
   virtual void configuration_told(const configuration& c, index_t index) = 0;
+  virtual void transfer_told(node_id target, transfer_fate what) = 0;
 
  protected:
   ~machine_watcher() = default;
@@ -224,6 +225,11 @@ class sim_machine {
   }
   void on_read(std::uint64_t context, read_fate what, index_t index) {
     machine_->watcher().read_told(context, what, index);
+  }
+  void on_transfer(node_id target, transfer_fate what) { machine_->watcher().transfer_told(target, what); }
+  /// A machine that executes elsewhere had better not lead while it has much to do.
+  [[nodiscard]] bool may_lead() const noexcept requires(Kind == machine_kind::elsewhere) {
+    return machine_->held() < 8;
   }
   void on_configuration(const configuration& c, index_t index) { machine_->watcher().configuration_told(c, index); }
 

@@ -30,6 +30,9 @@ enum class meter : std::uint8_t {
   fates_dropped, fates_unknown, reads_asked, reads_ready, reads_dropped, reads_by_lease, refused_term_moved,
   applied, applied_elsewhere, machines_restored,
   durable_machines_restarted,
+  // Leadership.
+  transfers_begun, transfers_done, transfers_timed_out, transfers_aborted, transfers_refused, refused_transferring,
+  leaders_by_transfer, step_downs_asked, evacuations, leaders_forgotten, leadership_declined, low_priorities,
   // Membership.
   changes, changes_refused, changes_with_data, joint_configurations_left, configurations_committed, leaders_removed,
   // Answers to "why?".
@@ -58,6 +61,9 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "refused_not_leader", "fates_applied", "fates_dropped", "fates_unknown", "reads_asked", "reads_ready",
     "reads_dropped", "reads_by_lease", "refused_term_moved", "applied", "applied_elsewhere", "machines_restored",
     "durable_machines_restarted",
+    "transfers_begun", "transfers_done", "transfers_timed_out", "transfers_aborted", "transfers_refused",
+    "refused_transferring", "leaders_by_transfer", "step_downs_asked", "evacuations", "leaders_forgotten",
+    "leadership_declined", "low_priorities",
     "changes", "changes_refused", "changes_with_data", "joint_configurations_left", "configurations_committed",
     "leaders_removed",
     "absences_with_refusals", "pauses_by_limits", "delays_of_earlier_terms", "delays_of_own_disks",

@@ -94,7 +94,8 @@ struct plan {
   std::uint64_t campaign_permille = 0;
   std::uint64_t hostile_permille = 0;
   std::uint64_t spurious_tick_permille = 0;
-  std::uint64_t change_permille = 0;  ///< Changes of the membership, among all servers.
+  std::uint64_t leadership_permille = 0;  ///< Transfers, step-downs, evacuations, leaders forgotten.
+  std::uint64_t change_permille = 0;      ///< Changes of the membership, among all servers.
   std::int64_t payload_max = 0;
   instant restore_delay = 0;  ///< Of each piece of a snapshot that is written or restored elsewhere, up to this.
   instant apply_delay = 0;    ///< Of machines that apply elsewhere, up to this.
@@ -109,7 +110,20 @@ struct plan {
   bool watch_stability = false;
 
   /// [I43] How long after the faults stopped everything must be in order, besides the time for what has to be sent.
-  [[nodiscard]] instant patience() const noexcept { return 20 * options.election_timeout_max; }
+  [[nodiscard]] instant patience() const noexcept { return 20 * options.election_timeout_max + reserve(); }
+  /// How much longer it may take because of servers that let others go first.
+  [[nodiscard]] instant reserve() const noexcept {
+    instant all = 0;
+    for (const server_traits& t : servers) {
+      instant own = 0;
+      if (t.machine == machine_kind::elsewhere) own = options.campaign_grace * options.election_timeout_max;
+      for (std::uint32_t lacking = highest_priority - t.priority; lacking != 0; lacking /= 2) {
+        own += lacking * (options.election_timeout_max - options.election_timeout_min);
+      }
+      all = std::max(all, own);
+    }
+    return all;
+  }
 };
 
 namespace detail {
@@ -213,6 +227,16 @@ inline void draw_leases(plan& p, rng r) {
   p.read_permille = std::max<std::uint64_t>(p.read_permille, 300);
 }
 
+/// Of a stream of its own.
+inline void draw_leadership(plan& p, rng r) {
+  p.leadership_permille = r.one_of<std::uint64_t>({0, 0, 5, 30, 100});
+  p.options.propose_while_target_lags = r.permille(500);
+  if (r.permille(500)) p.options.transfer_timeout = r.log_between(milliseconds_us, 2000 * milliseconds_us);
+  p.options.campaign_grace = static_cast<std::uint32_t>(r.below(6));
+  if (!r.permille(300)) return;
+  for (server_traits& t : p.servers) t.priority = static_cast<std::uint32_t>(r.below(highest_priority + 1));
+}
+
 }  // namespace detail
 
 /// The plan of a seed. Precondition: none; every seed has one.
@@ -226,6 +250,7 @@ inline void draw_leases(plan& p, rng r) {
   detail::draw_network_and_disks(p, r);
   detail::draw_work_and_faults(p, r);
   detail::draw_leases(p, rng{seed}.fork(11));
+  detail::draw_leadership(p, rng{seed}.fork(8));
   p.ending = r.one_of({ending::all, ending::all, ending::core, ending::hub});
   const bool steady = p.options.pre_vote && p.options.check_quorum;
   if (p.ending == ending::hub && (!steady || p.servers.size() < 3)) p.ending = ending::all;
@@ -234,6 +259,14 @@ inline void draw_leases(plan& p, rng r) {
   if (p.change_permille != 0) p.ending = steady ? ending::all : ending::served;
   p.watch_stability = r.permille(120);
   return p;
+}
+
+/// A server's traits in a word.
+[[nodiscard]] inline std::string to_text(const server_traits& t) {
+  std::string text = t.deferred ? " deferred" : " immediate";
+  text += t.machine == machine_kind::in_place ? "" : t.machine == machine_kind::elsewhere ? "+elsewhere" : "+durable";
+  if (t.priority != highest_priority) text.append("+priority").append(std::to_string(t.priority));
+  return text;
 }
 
 /// The plan as lines of text, for a report.
@@ -250,10 +283,8 @@ inline void draw_leases(plan& p, rng r) {
   add("outgoing", p.members.outgoing.size());
   add("learners", p.members.learners.size());
   add("change_permille", p.change_permille);
-  for (const server_traits& t : p.servers) {
-    text += t.deferred ? " deferred" : " immediate";
-    text += t.machine == machine_kind::in_place ? "" : t.machine == machine_kind::elsewhere ? "+elsewhere" : "+durable";
-  }
+  add("leadership_permille", p.leadership_permille);
+  for (const server_traits& t : p.servers) text += to_text(t);
   end_line();
   add("election_timeout_min", o.election_timeout_min);
   add("election_timeout_max", o.election_timeout_max);
@@ -264,6 +295,9 @@ inline void draw_leases(plan& p, rng r) {
   add("lease_reads", o.lease_reads);
   add("lease_clock_drift", o.lease_clock_drift);
   end_line();
+  add("transfer_timeout", o.transfer_timeout);
+  add("propose_while_target_lags", o.propose_while_target_lags);
+  add("campaign_grace", o.campaign_grace);
   add("max_entries_per_append", o.max_entries_per_append);
   add("max_bytes_per_append", o.max_bytes_per_append);
   add("max_inflight_messages", o.max_inflight_messages);

@@ -39,6 +39,9 @@ class world {
   virtual void read_told(server& s, std::uint64_t context, read_fate what, index_t index) = 0;
   virtual void role_told(server& s, role_kind role, term_t term, node_id leader) = 0;
   virtual void configuration_told(server& s, const configuration& c, index_t index) = 0;
+  virtual void transfer_told(server& s, node_id target, transfer_fate what) = 0;
+  virtual void observed(server& s, const events::transfer_begun& e) = 0;
+  virtual void observed(server& s, const events::transfer_ended& e) = 0;
   virtual void observed(server& s, const events::peer_changed& e) = 0;
   virtual void observed(server& s, const events::peer_lost_log& e) = 0;
   virtual void observed(server& s, const events::message_refused& e) = 0;
@@ -54,6 +57,7 @@ class world {
 struct server_traits {
   bool deferred = true;  ///< Its Log's writes are durable later.
   machine_kind machine = machine_kind::in_place;
+  std::uint32_t priority = highest_priority;
 };
 
 /// What a node says of itself, cheaply.
@@ -120,6 +124,12 @@ class server : public disk_watcher, public machine_watcher {
   virtual result<snapshot_meta> begin_snapshot() = 0;
   virtual result<void> write_snapshot(payload bytes) = 0;
   virtual void campaign() = 0;
+  virtual result<void> transfer_leadership(node_id target) = 0;
+  virtual result<node_id> transfer_leadership() = 0;
+  virtual result<void> step_down() = 0;
+  virtual void evacuate() = 0;
+  virtual void stop_evacuation() = 0;
+  virtual result<void> forget_leader() = 0;
   virtual void tick() = 0;
   [[nodiscard]] virtual instant deadline() const = 0;
   [[nodiscard]] virtual glance look() const = 0;
@@ -172,6 +182,7 @@ class server : public disk_watcher, public machine_watcher {
   void read_told(std::uint64_t context, read_fate f, index_t i) final { world_->read_told(*this, context, f, i); }
   void role_told(role_kind role, term_t t, node_id leader) final { world_->role_told(*this, role, t, leader); }
   void configuration_told(const raft::configuration& c, index_t i) final { world_->configuration_told(*this, c, i); }
+  void transfer_told(node_id target, transfer_fate what) final { world_->transfer_told(*this, target, what); }
 
  public:
   /// Who hears of this server's doings; for its Transport and its Observer.
@@ -267,6 +278,12 @@ class engine_server final : public server {
   result<snapshot_meta> begin_snapshot() override { return node_->begin_snapshot(); }
   result<void> write_snapshot(payload bytes) override { return node_->write_snapshot(bytes); }
   void campaign() override { node_->campaign(); }
+  result<void> transfer_leadership(node_id target) override { return node_->transfer_leadership(target); }
+  result<node_id> transfer_leadership() override { return node_->transfer_leadership(); }
+  result<void> step_down() override { return node_->step_down(); }
+  void evacuate() override { node_->evacuate(); }
+  void stop_evacuation() override { node_->stop_evacuation(); }
+  result<void> forget_leader() override { return node_->forget_leader(); }
   void tick() override { node_->tick(); }
   [[nodiscard]] instant deadline() const override { return node_->deadline(); }
   [[nodiscard]] glance look() const override {

@@ -30,6 +30,7 @@ class workload {
     if (chance_.permille(p.campaign_permille)) return campaign(*s);
     if (chance_.permille(p.hostile_permille)) return disturb(*s);
     if (chance_.permille(p.change_permille)) return change_membership(*s);
+    if (chance_.permille(p.leadership_permille)) return lead_otherwise(*s);
     if (chance_.permille(p.spurious_tick_permille)) return cluster_->call(*s, [s] { s->tick(); });
     if (chance_.permille(p.read_permille)) return (void)read(*s);
     if (chance_.permille(p.span_permille)) return propose_span(*s);
@@ -132,6 +133,8 @@ class workload {
       counts.add(meter::proposals);
     } else if (answer.error().code == errc::too_large) {
       counts.add(meter::refused_too_large);
+    } else if (answer.error().code == errc::transferring) {
+      counts.add(meter::refused_transferring);
     } else if (answer.error().code == errc::busy) {
       counts.add(meter::refused_busy);
     } else if (answer.error().code == errc::not_leader) {
@@ -156,6 +159,50 @@ class workload {
                                 now.term.value);
     }
     return answer;
+  }
+
+  /// An operator's wish about who is to lead.
+  void lead_otherwise(server& s) {
+    switch (chance_.below(8)) {
+      case 0:
+        return ask(s, meter::step_downs_asked, [&s] { return s.step_down().has_value(); });
+      case 1:
+        cluster_->counts().add(meter::evacuations);
+        return cluster_->call(s, [&s] { s.evacuate(); });
+      case 2:
+        return cluster_->call(s, [&s] { s.stop_evacuation(); });
+      case 3:
+        return forget_leader(s);
+      case 4:
+      case 5:
+        return transfer(s, [&s] { return s.transfer_leadership().has_value(); });
+      default: {
+        const node_id target = cluster_->at(chance_.below(cluster_->servers().size())).id;
+        return transfer(s, [&s, target] { return s.transfer_leadership(target).has_value(); });
+      }
+    }
+  }
+
+  template <class Call>
+  void ask(server& s, meter counted, Call&& into) {
+    bool done = false;
+    cluster_->call(s, [&] { done = into(); });
+    if (done) cluster_->counts().add(counted);
+  }
+
+  template <class Call>
+  void transfer(server& s, Call&& into) {
+    bool begun = false;
+    cluster_->call(s, [&] { begun = into(); });
+    cluster_->counts().add(begun ? meter::transfers_begun : meter::transfers_refused);
+  }
+
+  void forget_leader(server& s) {
+    if (s.look().leader == nobody) return;
+    ask(s, meter::leaders_forgotten, [&] {
+      cluster_->checks().forced_to_campaign(s);
+      return s.forget_leader().has_value();
+    });
   }
 
   membership draw_membership() {

@@ -23,7 +23,11 @@ server& cluster::operator[](std::uint64_t id) {
 }
 
 server& cluster::start(std::uint64_t id, memory_log log, recorder machine) {
-  setup own = how_;
+  return start(id, std::move(log), std::move(machine), how_);
+}
+
+server& cluster::start(std::uint64_t id, memory_log log, recorder machine, const setup& how) {
+  setup own = how;
   own.seed += id;
   auto made = try_start(node_id{id}, std::move(log), own, std::move(machine), world_);
   REQUIRE_MESSAGE(made.has_value(), made.error().what);

@@ -28,6 +28,8 @@ class cluster {
 
   /// Starts a server, or starts it anew, with that durable state.
   server& start(std::uint64_t id, raft::memory_log log, recorder machine = {});
+  /// The same for a server that is built in another way than the others.
+  server& start(std::uint64_t id, raft::memory_log log, recorder machine, const setup& how);
   server& start(std::uint64_t id, const stored& log, recorder machine = {}) {
     return start(id, log.build(), std::move(machine));
   }

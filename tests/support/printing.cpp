@@ -26,7 +26,8 @@ std::ostream& operator<<(std::ostream& out, const request_pre_vote_reply& b) {
   return out << "request_pre_vote_reply asked " << b.asked << (b.granted ? " granted" : " refused");
 }
 std::ostream& operator<<(std::ostream& out, const request_vote& b) {
-  return out << "request_vote last " << b.last_log_index << ':' << b.last_log_term;
+  return out << "request_vote last " << b.last_log_index << ':' << b.last_log_term
+             << (b.handed_over ? " handed over" : "");
 }
 std::ostream& operator<<(std::ostream& out, const request_vote_reply& b) {
   return out << "request_vote_reply" << (b.granted ? " granted" : " refused");
@@ -49,6 +50,10 @@ std::ostream& operator<<(std::ostream& out, const install_snapshot_reply& b) {
              << (b.installed ? " installed" : "") << " round " << b.round;
 }
 
+std::ostream& operator<<(std::ostream& out, const timeout_now& b) {
+  return out << "timeout_now last " << b.last_log_index << ':' << b.last_log_term;
+}
+
 std::ostream& operator<<(std::ostream& out, term_t t) { return out << t.value; }
 std::ostream& operator<<(std::ostream& out, index_t i) { return out << i.value; }
 std::ostream& operator<<(std::ostream& out, node_id id) { return out << 'n' << id.value; }
@@ -60,6 +65,8 @@ std::ostream& operator<<(std::ostream& out, errc code) {
                                     "busy",
                                     "too_large",
                                     "not_ready",
+                                    "transferring",
+                                    "ineligible",
                                     "failed",
                                     "term_moved",
                                     "invalid_options",
@@ -101,10 +108,14 @@ std::ostream& operator<<(std::ostream& out, read_fate what) {
   return out << name(std::array{"none", "ready", "dropped"}, static_cast<std::size_t>(what));
 }
 
+std::ostream& operator<<(std::ostream& out, transfer_fate what) {
+  return out << name(std::array{"none", "done", "timed_out", "aborted"}, static_cast<std::size_t>(what));
+}
+
 std::ostream& operator<<(std::ostream& out, ignored_reason why) {
-  return out << name(
-             std::array{"stale_term", "has_leader", "not_a_member", "stale_answer", "wrong_role", "cannot_campaign"},
-             static_cast<std::size_t>(why));
+  return out << name(std::array{"stale_term", "has_leader", "not_a_member", "stale_answer", "wrong_role",
+                                "cannot_campaign", "would_not_lead"},
+                     static_cast<std::size_t>(why));
 }
 
 std::ostream& operator<<(std::ostream& out, vote_result result) {
@@ -146,6 +157,9 @@ std::ostream& operator<<(std::ostream& out, const status<std::int64_t>& s) {
       << s.configuration << " from " << s.configuration_index << " deadline " << s.deadline << " uncommitted "
       << s.uncommitted_bytes << " reads " << s.pending_reads;
   if (s.failed) out << " failed: " << s.failure;
+  if (s.transfer_target != nobody) out << " hands over to " << s.transfer_target << " until " << s.transfer_deadline;
+  if (s.evacuating) out << " evacuating";
+  if (s.priority != highest_priority) out << " priority " << s.priority;
   for (const auto& p : s.peers) {
     out << " | " << p.id << ' ' << p.state << " match " << p.match << " next " << p.next << " in flight "
         << p.inflight_messages << '/' << p.inflight_bytes << (p.paused ? " paused" : "") << " heard " << p.heard_at;

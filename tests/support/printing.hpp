@@ -27,6 +27,7 @@ std::ostream& operator<<(std::ostream& out, role_kind role);
 std::ostream& operator<<(std::ostream& out, progress_state state);
 std::ostream& operator<<(std::ostream& out, fate what);
 std::ostream& operator<<(std::ostream& out, read_fate what);
+std::ostream& operator<<(std::ostream& out, transfer_fate what);
 std::ostream& operator<<(std::ostream& out, ignored_reason why);
 std::ostream& operator<<(std::ostream& out, vote_result result);
 std::ostream& operator<<(std::ostream& out, const proposal& p);
@@ -42,6 +43,7 @@ std::ostream& operator<<(std::ostream& out, const append_entries& b);
 std::ostream& operator<<(std::ostream& out, const append_entries_reply& b);
 std::ostream& operator<<(std::ostream& out, const install_snapshot& b);
 std::ostream& operator<<(std::ostream& out, const install_snapshot_reply& b);
+std::ostream& operator<<(std::ostream& out, const timeout_now& b);
 std::ostream& operator<<(std::ostream& out, const message& m);
 std::ostream& operator<<(std::ostream& out, const status<std::int64_t>& s);
 

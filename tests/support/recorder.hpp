@@ -40,17 +40,25 @@ struct recorder {
     friend bool operator==(const role&, const role&) = default;
   };
 
+  struct transfer {
+    raft::node_id target{};
+    raft::transfer_fate what{};
+    friend bool operator==(const transfer&, const transfer&) = default;
+  };
+
   std::string state{};
   std::vector<command> commands{};
   std::vector<fated> fates{};
   std::vector<std::string> states_at_fates{};  ///< What could be seen when each was told.
   std::vector<answered> reads{};
   std::vector<role> roles{};
+  std::vector<transfer> transfers{};
   std::vector<raft::configuration> configurations{};
   std::vector<raft::index_t> restored{};
   std::vector<raft::index_t> asked_to_restore{};  ///< Of one that restores elsewhere.
   raft::index_t durable_at{};                     ///< What a machine that is durable itself says that it has applied.
   bool refuses_to_restore = false;
+  bool lags = false;  ///< It says that its server had better not lead.
 
   void apply(const raft::entry& e) {
     commands.push_back({e.index, e.term, text_of(e.data)});
@@ -86,6 +94,8 @@ struct recorder {
   void on_read(std::uint64_t context, raft::read_fate what, raft::index_t index) {
     reads.push_back({context, what, index, state});
   }
+  void on_transfer(raft::node_id target, raft::transfer_fate what) { transfers.push_back({target, what}); }
+  [[nodiscard]] bool may_lead() const { return !lags; }
   void on_configuration(const raft::configuration& c, raft::index_t) { configurations.push_back(c); }
   void on_restore(const raft::snapshot_meta& meta) { restored.push_back(meta.index); }
 };
@@ -104,6 +114,7 @@ struct patient_recorder : recorder {
 std::ostream& operator<<(std::ostream& out, const recorder::command& c);
 std::ostream& operator<<(std::ostream& out, const recorder::fated& f);
 std::ostream& operator<<(std::ostream& out, const recorder::answered& a);
+std::ostream& operator<<(std::ostream& out, const recorder::transfer& t);
 std::ostream& operator<<(std::ostream& out, const recorder::role& r);
 
 }  // namespace story

@@ -76,6 +76,13 @@ class server_of final : public server {
     }
     return node_->step(raft::restored{index});
   }
+  result<void> transfer_to(node_id target) override { return node_->transfer_leadership(target); }
+  result<node_id> transfer_to_best() override { return node_->transfer_leadership(); }
+  result<void> step_down() override { return node_->step_down(); }
+  void evacuate() override { node_->evacuate(); }
+  void stop_evacuation() override { node_->stop_evacuation(); }
+  result<void> forget_leader() override { return node_->forget_leader(); }
+  [[nodiscard]] bool transferring() const override { return node_->transferring(); }
   result<proposal> change(const membership& target, std::optional<index_t> expected) override {
     return node_->change_membership(target, expected);
   }
@@ -196,8 +203,8 @@ std::string server::picture() {
   out << status() << '\n' << story::read(log().image()) << '\n' << log().hard_state() << '\n' << log().snapshot();
   out << '\n' << log().partial().meta << " received " << log().partial().received << '\n' << state();
   out << '\n'
-      << machine().fates.size() << " fates, " << machine().reads.size() << " reads, " << log().writes.size()
-      << " writes";
+      << machine().fates.size() << " fates, " << machine().reads.size() << " reads, " << machine().transfers.size()
+      << " transfers, " << log().writes.size() << " writes";
   return out.str();
 }
 
@@ -210,6 +217,7 @@ std::ostream& operator<<(std::ostream& out, const recorder::fated& f) {
 std::ostream& operator<<(std::ostream& out, const recorder::answered& a) {
   return out << a.context << ' ' << a.what << " at " << a.index << ": " << a.state;
 }
+std::ostream& operator<<(std::ostream& out, const recorder::transfer& t) { return out << t.target << ' ' << t.what; }
 std::ostream& operator<<(std::ostream& out, const recorder::role& r) {
   return out << r.what << " in " << r.term << " of " << r.leader;
 }

@@ -28,7 +28,8 @@ using event = std::variant<raft::events::started, raft::events::role_changed, ra
                            raft::events::peer_lost_log, raft::events::snapshot_taken, raft::events::snapshot_installed,
                            raft::events::node_failed, raft::events::message_sent, raft::events::message_received,
                            raft::events::proposed, raft::events::request_refused, raft::events::fate_told,
-                           raft::events::read_answered, raft::events::configuration_changed>;
+                           raft::events::read_answered, raft::events::configuration_changed,
+                           raft::events::transfer_begun, raft::events::transfer_ended>;
 
 /// What servers share: the time, and everything that they sent and nobody took in, oldest first.
 struct world {
@@ -68,6 +69,13 @@ class server {
   virtual raft::result<void> snapshot_abandoned(raft::index_t index) = 0;
   /// A patient machine gets the log's snapshot, if that is the one at `index`; then the node is told.
   virtual raft::result<void> restored(raft::index_t index) = 0;
+  virtual raft::result<void> transfer_to(raft::node_id target) = 0;
+  virtual raft::result<raft::node_id> transfer_to_best() = 0;
+  virtual raft::result<void> step_down() = 0;
+  virtual void evacuate() = 0;
+  virtual void stop_evacuation() = 0;
+  virtual raft::result<void> forget_leader() = 0;
+  [[nodiscard]] virtual bool transferring() const = 0;
   virtual raft::result<raft::proposal> change(const raft::membership& target,
                                               std::optional<raft::index_t> expected = {}) = 0;
   virtual raft::result<raft::proposal> leave_joint() = 0;

@@ -60,12 +60,13 @@ constexpr std::vector<message> one_of_each(const bytes& wire, std::uint32_t coun
   std::vector<message> all;
   all.push_back(from_sender(request_pre_vote{index_t{17}, term_t{6}}));
   all.push_back(from_sender(request_pre_vote_reply{term_t{8}, true}));
-  all.push_back(from_sender(request_vote{index_t{17}, term_t{6}}));
+  all.push_back(from_sender(request_vote{index_t{17}, term_t{6}, true}));
   all.push_back(from_sender(request_vote_reply{true}));
   all.push_back(append_message(wire, count));
   all.push_back(from_sender(append_entries_reply{false, index_t{17}, index_t{12}, term_t{3}, index_t{19}, 9}));
   all.push_back(snapshot_message(data.first(chunk.size() / 3), data.subspan(chunk.size() / 3)));
   all.push_back(from_sender(install_snapshot_reply{index_t{17}, 0xAA, 68, true, 9}));
+  all.push_back(from_sender(timeout_now{index_t{17}, term_t{7}}));
   return all;
 }
 
@@ -172,7 +173,7 @@ void seal(bytes& frame, std::size_t head) {
   put32(frame, 4, bitwise_crc(all.first(head).subspan(8)));
 }
 
-constexpr std::array<std::size_t, 8> heads{64, 64, 64, 56, 88, 96, 104, 88};
+constexpr std::array<std::size_t, 9> heads{64, 64, 72, 56, 88, 96, 104, 88, 64};
 
 class generator {
  public:
@@ -460,7 +461,7 @@ TEST_CASE("decode: refuses sealed frames that no encoder writes") {
       return verdict(frame);
     };
     CHECK(changed([](bytes&) {}) == errc{});
-    CHECK(changed([](bytes& f) { f[9] = std::byte{8}; }) == errc::malformed);
+    CHECK(changed([](bytes& f) { f[9] = std::byte{9}; }) == errc::malformed);
     CHECK(changed([](bytes& f) { f[9] = std::byte{255}; }) == errc::malformed);
     CHECK(changed([](bytes& f) { f[10] = std::byte{1}; }) == errc::malformed);
     CHECK(changed([](bytes& f) { f[11] = std::byte{0x80}; }) == errc::malformed);
@@ -476,7 +477,8 @@ TEST_CASE("decode: refuses sealed frames that no encoder writes") {
 }
 
 TEST_CASE("decode: a truth is 0 or 1") {
-  const std::array<std::pair<message, std::size_t>, 4> truths{{
+  const std::array<std::pair<message, std::size_t>, 5> truths{{
+      {from_sender(request_vote{index_t{8}, term_t{3}, true}), 64},
       {from_sender(request_pre_vote_reply{term_t{8}, true}), 56},
       {from_sender(request_vote_reply{true}), 48},
       {from_sender(append_entries_reply{true, index_t{1}, {}, {}, {}, 0}), 48},
@@ -626,7 +628,7 @@ TEST_CASE("decode: what it takes from a sealed frame with random words is encode
 
 TEST_CASE("the byte form: one frame of each kind, written out from the tables in codec.hpp and codec_layout.hpp") {
   // length, check; version, kind, flags, check; cluster; from; to; term
-  constexpr std::array<std::string_view, 8> golden{
+  constexpr std::array<std::string_view, 9> golden{
       "40 00 00 00 5c c9 2f 3b 01 00 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "
       "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 "
       "11 00 00 00 00 00 00 00 06 00 00 00 00 00 00 00 ",
@@ -635,9 +637,9 @@ TEST_CASE("the byte form: one frame of each kind, written out from the tables in
       "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 "
       "08 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 ",
 
-      "40 00 00 00 15 b8 24 8b 01 02 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "
+      "48 00 00 00 2c fc f7 e7 01 02 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "
       "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 "
-      "11 00 00 00 00 00 00 00 06 00 00 00 00 00 00 00 ",
+      "11 00 00 00 00 00 00 00 06 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 ",
 
       "38 00 00 00 9b 74 52 1a 01 03 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "
       "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 "
@@ -665,6 +667,10 @@ TEST_CASE("the byte form: one frame of each kind, written out from the tables in
       "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 "
       "11 00 00 00 00 00 00 00 aa 00 00 00 00 00 00 00 44 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 "
       "09 00 00 00 00 00 00 00 ",
+
+      "40 00 00 00 bd 9c e6 b9 01 08 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "
+      "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 "
+      "11 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 ",
   };
   const bytes hello = from_hex("68 65 6c 6c 6f ");
   bytes wire(16 + 24, std::byte{});
@@ -674,15 +680,16 @@ TEST_CASE("the byte form: one frame of each kind, written out from the tables in
   const payload all{chunk};
   auto carried = entries::parse(wire.data(), wire.size(), 2);
   REQUIRE(carried.has_value());
-  const std::array<message, 8> messages{
+  const std::array<message, 9> messages{
       from_sender(request_pre_vote{index_t{17}, term_t{6}}),
       from_sender(request_pre_vote_reply{term_t{8}, true}),
-      from_sender(request_vote{index_t{17}, term_t{6}}),
+      from_sender(request_vote{index_t{17}, term_t{6}, true}),
       from_sender(request_vote_reply{true}),
       from_sender(append_entries{index_t{17}, term_t{5}, index_t{16}, 9, *carried}),
       from_sender(append_entries_reply{false, index_t{17}, index_t{12}, term_t{3}, index_t{19}, 9}),
       from_sender(install_snapshot{index_t{17}, term_t{5}, 0xAA, 1000, 64, 9, all.first(3), all.last(4)}),
       from_sender(install_snapshot_reply{index_t{17}, 0xAA, 68, true, 9}),
+      from_sender(timeout_now{index_t{17}, term_t{7}}),
   };
   static_assert(std::variant_size_v<message_body> == golden.size());
   for (std::size_t kind = 0; kind < golden.size(); ++kind) {

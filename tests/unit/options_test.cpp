@@ -78,6 +78,10 @@ TEST_CASE("validate: each relation is named when it does not hold, and its borde
          [](tunables& o) { o.max_uncommitted_bytes = entry_bytes(o.max_entry_bytes) - 1; });
   CHECK(holds([](tunables& o) { o.max_uncommitted_bytes = entry_bytes(o.max_entry_bytes); }));
   broken("max_apply_bytes >= 1", [](tunables& o) { o.max_apply_bytes = 0; });
+  broken("priority <= 7", [](tunables& o) { o.priority = 8; });
+  CHECK(holds([](tunables& o) { o.priority = 0; }));
+  broken("transfer_timeout >= 0", [](tunables& o) { o.transfer_timeout = -1; });
+  CHECK(holds([](tunables& o) { o.transfer_timeout = 1; }));
   broken("snapshot_chunk_bytes >= 1", [](tunables& o) { o.snapshot_chunk_bytes = 0; });
 }
 

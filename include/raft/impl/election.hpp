@@ -65,16 +65,19 @@ constexpr void RAFT_NODE::start_pre_vote() {
 /// durable, and the requests leave then, too.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::start_election() {
+  const index_t last = log_.last_index();
+  start_election({last, log_.term_at(last)});
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::start_election(const request_vote& request) {
   hard_.current_term = term().next();
   hard_.voted_for = id_;
   store_hard_state_ = true;
   become<candidate>();
   reset_election_timer();
-  const index_t last = log_.last_index();
   for (const node_id voter : members_of(configuration_)) {
-    if (voter != id_ && configuration_.is_voter(voter)) {
-      queue(voter, request_vote{last, log_.term_at(last)}, speaks_for::term_and_vote);
-    }
+    if (voter != id_ && configuration_.is_voter(voter)) queue(voter, request, speaks_for::term_and_vote);
   }
 }
 
@@ -149,7 +152,8 @@ constexpr detail::verdict RAFT_NODE::on_pre_vote_reply(const envelope& m, const 
 RAFT_NODE_TEMPLATE
 constexpr detail::verdict RAFT_NODE::on_request_vote(const envelope& m, const request_vote& request) {
   const bool free = hard_.voted_for == nobody && leader() == nobody;
-  const bool granted = (free || hard_.voted_for == m.from) && !promise_.binds(m.from, now_) &&
+  const bool granted = (free || hard_.voted_for == m.from) &&
+                       (!promise_.binds(m.from, now_) || asked_by_leader(m, request)) &&
                        up_to_date(request.last_log_index, request.last_log_term);
   if (granted) {
     if (hard_.voted_for != m.from) {
@@ -176,6 +180,7 @@ RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::become_leader() {
   auto& lead = become<leader_role>();
   lead.first_index = log_.last_index().next();
+  reluctance_.silent = 0;
   match_peers_to(lead);
   heartbeat_deadline_ = now_ + options_.heartbeat_interval;
   want_entries(entry_kind::no_op, nothing, entry_bytes(0));
@@ -199,6 +204,7 @@ constexpr void RAFT_NODE::become_follower(term_t new_term, node_id leader) {
   auto& self = become<follower>();
   self.leader = leader;
   self.heard_at = now_;
+  if (leader != nobody) end_silence();
 }
 
 /// [thesis 6.2]: a leader that a quorum has not answered for an election timeout makes way.
@@ -211,11 +217,14 @@ constexpr void RAFT_NODE::check_quorum() {
 }
 
 /// The timeout is drawn anew each time that a campaign begins or a vote is given, so that split votes do not repeat.
+/// The draws of two priorities do not overlap, as long as both count in full.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::reset_election_timer() {
   const std::int64_t low = count_of(options_.election_timeout_min);
-  const auto width = static_cast<std::uint64_t>(count_of(options_.election_timeout_max) - low);
-  election_timeout_ = duration_of<duration>(low + static_cast<std::int64_t>(draw() % width));
+  const std::int64_t width = count_of(options_.election_timeout_max) - low;
+  const std::int64_t behind = highest_priority - reluctance_.priority(options_.priority);
+  const auto drawn = static_cast<std::int64_t>(draw() % static_cast<std::uint64_t>(width));
+  election_timeout_ = duration_of<duration>(low + behind * width + drawn);
   election_deadline_ = now_ + election_timeout_;
 }
 

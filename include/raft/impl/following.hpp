@@ -16,6 +16,7 @@ constexpr void RAFT_NODE::follow(node_id leader) {
   if (self->leader != leader) {
     self->leader = leader;
     role_changed_ = true;
+    end_silence();
   }
   self->heard_at = now_;
   election_deadline_ = now_ + election_timeout_;

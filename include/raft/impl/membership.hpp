@@ -59,6 +59,7 @@ constexpr result<void> RAFT_NODE::may_change_membership(std::optional<index_t> e
   if (failed_) return failure_;
   const auto* lead = std::get_if<leader_role>(&role_);
   if (lead == nullptr) return not_leader();
+  if (transfer_.refuses) return transfer_.refusal();
   if (commit_index_ < lead->first_index) return {errc::not_ready, "nothing of this leader's term is committed yet"};
   if (configuration_index_ > commit_index_) return {errc::not_ready, "the last membership change is not committed yet"};
   if (expected && *expected != configuration_index_) {

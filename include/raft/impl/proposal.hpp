@@ -29,6 +29,7 @@ constexpr result<proposal> RAFT_NODE::propose(std::span<const payload> commands)
   const auto* lead = std::get_if<leader_role>(&role_);
   if (failed_) return refuse_request(request_kind::proposal, failure_);
   if (lead == nullptr) return refuse_request(request_kind::proposal, not_leader());
+  if (transfer_.refuses) return refuse_request(request_kind::proposal, transfer_.refusal());
   std::uint64_t bytes = 0;
   if (const auto possible = check_proposal(*lead, commands, bytes); !possible) {
     return refuse_request(request_kind::proposal, possible.error());

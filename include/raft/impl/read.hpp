@@ -8,7 +8,8 @@
 // asked again is a read of its own.
 //
 // By lease (options.lease_reads) no round is needed while a quorum is known to vote for nobody else (lease.hpp). A
-// lease ends with the leadership, with the membership whose quorum made it, and in time; the read then takes a round.
+// lease ends with the leadership, with a transfer of it, with the membership whose quorum made it, and in time; the
+// read then takes a round.
 
 namespace raft {
 
@@ -28,7 +29,7 @@ constexpr result<void> RAFT_NODE::read(std::uint64_t context) {
 /// The round that has to be echoed for a read that is asked now. By lease none; it then waits for those before it only.
 RAFT_NODE_TEMPLATE
 constexpr std::uint64_t RAFT_NODE::round_for_read(leader_role& lead) const {
-  if (!options_.lease_reads || !holds_lease(lead)) return lead.round + 1;
+  if (!options_.lease_reads || transferring() || !holds_lease(lead)) return lead.round + 1;
   return lead.reads.empty() ? 0 : lead.reads.back().round;
 }
 

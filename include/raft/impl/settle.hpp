@@ -6,7 +6,7 @@
 //                   (the own vote, the own entries), which may ask for another write: a new leader's no-op.
 //   2 Transport     a leader's appends, which may leave while its own write is under way [thesis 10.2.1]; then every
 //                   message whose writes are durable. Nothing else ever leaves.
-//   3 StateMachine  what is committed and durable; then its hooks: role, fates, reads.
+//   3 StateMachine  what is committed and durable; then its hooks: role, fates, reads, transfers.
 //
 // A term is stored before the entries of that term, so no stored entry's term exceeds the stored term at any crash. If
 // a write fails, nothing is sent, then or later: the node cannot know what reached the disk.
@@ -187,7 +187,8 @@ constexpr void RAFT_NODE::send() {
     const bool last_words = is_removed();
     if (last_words) begin_round(*lead);
     replicate(*lead);
-    if (last_words) become_follower(term(), nobody);
+    if (transfer_.under_way()) pursue_transfer(*lead);
+    if (last_words) retire(*lead);
   }
   if constexpr (Log::durable_on_return) {
     if (answer_to_ != nobody) send_now(std::exchange(answer_to_, nobody), answer_);
@@ -245,6 +246,7 @@ constexpr void RAFT_NODE::report() {
     give_up_proposals();
   }
   if (reads_are_open()) answer_reads();
+  if (transfer_.under_way()) report_transfer();
 }
 
 RAFT_NODE_TEMPLATE

@@ -86,12 +86,13 @@ constexpr void RAFT_NODE::tick() {
     if (now_ >= heartbeat_deadline_) {
       heartbeat_deadline_ = now_ + options_.heartbeat_interval;
       begin_round(*lead);
+      renew_transfer();
     }
     for (peer& p : lead->peers) p.prompt = true;
     look_at_all(*lead);
     check_quorum();
   } else if (now_ >= election_deadline_) {
-    campaign_if_allowed();
+    on_election_timeout();
   }
   settle();
 }
@@ -226,12 +227,13 @@ constexpr bool RAFT_NODE::term_rule(const envelope& m, const Body& body) {
   if (m.term == term()) return true;
   if (m.term > term()) {
     if constexpr (std::same_as<Body, request_vote>) {
-      if (hears_leader_other_than(m.from)) {
+      if (hears_leader_other_than(m.from) && !asked_by_leader(m, body)) {
         tell(events::message_ignored{m.from, ignored_reason::has_leader});
         return false;
       }
     }
-    constexpr bool from_leader = std::same_as<Body, append_entries> || std::same_as<Body, install_snapshot>;
+    constexpr bool from_leader =
+        std::same_as<Body, append_entries> || std::same_as<Body, install_snapshot> || std::same_as<Body, timeout_now>;
     become_follower(m.term, from_leader ? m.from : nobody);
     return true;
   }
@@ -295,6 +297,7 @@ constexpr typename RAFT_NODE::time_point RAFT_NODE::deadline() const {
   } else if (may_campaign()) {
     next = election_deadline_;
   }
+  if (transfer_.under_way() && transfer_.deadline < next) next = transfer_.deadline;
   for (const open_proposals& open : proposals_) {
     if (open.give_up < next) next = open.give_up;
   }
@@ -321,6 +324,10 @@ constexpr typename RAFT_NODE::status_type RAFT_NODE::status() const {
   s.failed = failed_;
   s.failure = failure_;
   s.deadline = deadline();
+  s.transfer_target = transfer_.target;
+  s.transfer_deadline = transfer_.deadline;
+  s.evacuating = reluctance_.evacuating;
+  s.priority = reluctance_.priority(options_.priority);
   if (const auto* lead = std::get_if<leader_role>(&role_)) {
     s.uncommitted_bytes = lead->uncommitted.bytes();
     s.pending_reads = lead->reads.size();
