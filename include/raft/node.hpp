@@ -33,6 +33,7 @@
 #include <raft/assert.hpp>
 #include <raft/configuration.hpp>
 #include <raft/configuration_change.hpp>
+#include <raft/dispatch.hpp>
 #include <raft/durability.hpp>
 #include <raft/entry.hpp>
 #include <raft/fwd.hpp>
@@ -224,13 +225,7 @@ class node {
   // kind without a line here, or a line without a role, does not compile.
 
   template <class Body>
-  struct row {
-    using handler = detail::verdict (node::*)(const envelope&, const Body&);
-    constexpr row(handler as_follower, handler as_pre_candidate, handler as_candidate, handler as_leader)
-        : role{as_follower, as_pre_candidate, as_candidate, as_leader} {}
-    handler role[std::variant_size_v<role_variant>];
-  };
-
+  using row = detail::row<node, Body>;
   // clang-format off
   //                                                                                             follower                    pre-candidate               candidate                   leader
   static constexpr row<request_pre_vote>       handlers(const request_pre_vote&)       { return {&node::on_request_pre_vote, &node::on_request_pre_vote, &node::on_request_pre_vote, &node::on_request_pre_vote}; }
@@ -294,16 +289,14 @@ class node {
   // ------------------------------------------------------------------------- leadership by wish [impl/leadership.hpp]
   constexpr detail::verdict on_timeout_now(const envelope& m, const timeout_now& order);
   [[nodiscard]] constexpr bool asked_by_leader(const envelope& m, const request_vote& request) const;
-  [[nodiscard]] constexpr result<void> may_transfer() const;
   [[nodiscard]] constexpr node_id best_peer() const;
-  constexpr void begin_transfer(node_id target);
+  constexpr result<void> begin_transfer(node_id target);
   [[gnu::cold]] constexpr void pursue_transfer(leader_role& lead);
   [[gnu::cold]] constexpr void renew_transfer();
   [[gnu::cold]] constexpr void report_transfer();
   constexpr void ask_to_stand(leader_role& lead, node_id successor);
   [[gnu::cold]] constexpr void retire(leader_role& lead);
   [[gnu::cold]] constexpr void on_election_timeout();
-  [[gnu::cold]] constexpr void end_silence();
   [[nodiscard]] constexpr bool unwilling() const;
 
   // -------------------------------------------------------------------- §5.3, the leader's side [impl/replication.hpp]
@@ -454,10 +447,7 @@ class node {
   duration election_timeout_{};         ///< The latest draw.
   vote_promise<time_point> promise_{};  ///< Given only with options.lease_reads.
 
-  // ---------------------------------------------------------------------------------------- state: what an input wants
-  //
-  // Noted by handlers, carried out and cleared by settle().
-
+  // ----------------------------- state: what an input wants, noted by handlers, carried out and cleared by settle()
   bool store_hard_state_ = false;
   index_t truncate_from_{};                  ///< Zero: nothing.
   const raft::entries* received_ = nullptr;  ///< To append, of a leader; but for the first ones,

@@ -73,6 +73,10 @@ struct reluctance {
   std::uint32_t silent = 0;  ///< Election timeouts in a row without a leader.
   bool evacuating = false;
 
+  /// There is a leader: what counted down begins anew. True if that changes how long this server waits.
+  constexpr bool end_silence(std::uint32_t configured) noexcept {
+    return std::exchange(silent, 0) != 0 && configured != highest_priority;
+  }
   /// The server's priority, as far as it still counts: what is missing to the highest one is halved by each timeout.
   [[nodiscard]] constexpr std::uint32_t priority(std::uint32_t configured) const noexcept {
     return highest_priority - ((highest_priority - configured) >> (silent < 31 ? silent : 31));

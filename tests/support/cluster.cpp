@@ -56,6 +56,11 @@ void cluster::cut(std::uint64_t a, std::uint64_t b) {
   cut_one_way(b, a);
 }
 
+void cluster::mend(std::uint64_t a, std::uint64_t b) {
+  cut_.erase({a, b});
+  cut_.erase({b, a});
+}
+
 void cluster::split(const std::vector<std::uint64_t>& some, const std::vector<std::uint64_t>& others) {
   for (const std::uint64_t a : some) {
     for (const std::uint64_t b : others) cut(a, b);

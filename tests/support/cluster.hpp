@@ -51,7 +51,9 @@ class cluster {
   void split(const std::vector<std::uint64_t>& some, const std::vector<std::uint64_t>& others);
   /// Cuts every link of a server.
   void isolate(std::uint64_t id);
+  /// Everything gets through again, or between two servers alone.
   void heal() { cut_.clear(); }
+  void mend(std::uint64_t a, std::uint64_t b);
 
   /// Delivers until nothing is on the way. Answers how many letters were taken in.
   std::size_t deliver();

@@ -204,7 +204,7 @@ constexpr void RAFT_NODE::become_follower(term_t new_term, node_id leader) {
   auto& self = become<follower>();
   self.leader = leader;
   self.heard_at = now_;
-  if (leader != nobody) end_silence();
+  if (leader != nobody && reluctance_.end_silence(options_.priority)) reset_election_timer();
 }
 
 /// [thesis 6.2]: a leader that a quorum has not answered for an election timeout makes way.

@@ -16,7 +16,7 @@ constexpr void RAFT_NODE::follow(node_id leader) {
   if (self->leader != leader) {
     self->leader = leader;
     role_changed_ = true;
-    end_silence();
+    if (reluctance_.end_silence(options_.priority)) reset_election_timer();
   }
   self->heard_at = now_;
   election_deadline_ = now_ + election_timeout_;

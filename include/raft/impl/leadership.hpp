@@ -15,53 +15,51 @@ namespace raft {
 RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::transfer_leadership(node_id target) {
   const detail::entered guard{inside_};
-  if (auto possible = may_transfer(); !possible) return possible;
-  if (target == id_) return {errc::ineligible, "this node leads already"};
-  const peer* p = find_peer(target);
-  if (p == nullptr) return {errc::ineligible, "the target is no member"};
-  if (!may_take_over(*p, configuration_))
-    return {errc::ineligible, "the target is to be no voter, or has lost its log"};
-  begin_transfer(target);
-  settle();
-  return {};
+  if (target == id_ && std::holds_alternative<leader_role>(role_)) {
+    return {errc::ineligible, "this node leads already"};
+  }
+  now_ = clock_.now();
+  auto begun = begin_transfer(target);
+  if (begun) settle();
+  return begun;
 }
 
 RAFT_NODE_TEMPLATE
 constexpr result<node_id> RAFT_NODE::transfer_leadership() {
   const detail::entered guard{inside_};
-  if (auto possible = may_transfer(); !possible) return possible.error();
   now_ = clock_.now();
   const node_id target = best_peer();
-  if (target == nobody) return {errc::not_ready, "no other voter was heard within an election timeout"};
-  begin_transfer(target);
+  const auto begun = begin_transfer(target);
+  if (!begun && begun.error().code != errc::ineligible) return begun.error();
+  if (!begun) return {errc::not_ready, "no other voter was heard within an election timeout"};
   settle();
   return target;
 }
 
+/// Nobody if no voter was heard lately, or this node does not lead.
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::may_transfer() const {
+constexpr node_id RAFT_NODE::best_peer() const {
+  const auto* lead = std::get_if<leader_role>(&role_);
+  if (lead == nullptr) return nobody;
+  return best_successor(lead->peers, configuration_, now_, options_.election_timeout_max, transfer_.passed_over);
+}
+
+/// Precondition: now_ is the Clock's.
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::begin_transfer(node_id target) {
   if (failed_) return failure_;
   if (!std::holds_alternative<leader_role>(role_)) return not_leader();
   if (transfer_.under_way()) return transfer_.refusal();
-  return {};
-}
-
-RAFT_NODE_TEMPLATE
-constexpr node_id RAFT_NODE::best_peer() const {
-  return best_successor(std::get<leader_role>(role_).peers, configuration_, now_, options_.election_timeout_max,
-                        transfer_.passed_over);
-}
-
-RAFT_NODE_TEMPLATE
-constexpr void RAFT_NODE::begin_transfer(node_id target) {
-  now_ = clock_.now();
+  peer* p = find_peer(target);
+  if (p == nullptr) return {errc::ineligible, "the target is no member"};
+  if (!may_take_over(*p, configuration_)) return {errc::ineligible, "the target is to be no voter, or lost its log"};
   const auto none = duration_of<duration>(0);
   const duration limit = options_.transfer_timeout > none ? options_.transfer_timeout : options_.election_timeout_max;
   transfer_.begin(target, term(), log_.last_index(), now_ + limit, !options_.propose_while_target_lags);
-  peer* p = find_peer(target);
   p->look = true;
   p->prompt = true;
   tell(events::transfer_begun{target, term()});
+  return {};
 }
 
 /// The target gets everything, then it is asked to stand; again with each heartbeat, since messages get lost. New
@@ -191,8 +189,7 @@ constexpr void RAFT_NODE::evacuate() {
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::renew_transfer() {
   transfer_.asked = false;
-  if (!reluctance_.evacuating || transfer_.under_way()) return;
-  if (const node_id target = best_peer(); target != nobody) begin_transfer(target);
+  if (reluctance_.evacuating) (void)begin_transfer(best_peer());  // else there is a next time
 }
 
 RAFT_NODE_TEMPLATE
@@ -217,12 +214,6 @@ constexpr void RAFT_NODE::on_election_timeout() {
     return;
   }
   campaign_if_allowed();
-}
-
-/// There is a leader: what counted down begins anew.
-RAFT_NODE_TEMPLATE
-constexpr void RAFT_NODE::end_silence() {
-  if (std::exchange(reluctance_.silent, 0) != 0 && options_.priority != highest_priority) reset_election_timer();
 }
 
 RAFT_NODE_TEMPLATE
