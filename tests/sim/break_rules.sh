@@ -78,7 +78,10 @@ rule vote_from_an_empty_log_behind_a_snapshot impl/election.hpp \
   'const bool none = log_.first_index() > log_.last_index();
   const term_t own = none ? term_t{} : log_.term_at(log_.last_index());'
 rule pre_vote_raises_the_term impl/step.hpp 'if constexpr (std::same_as<Body, request_pre_vote>) return true;' \
-  'if constexpr (std::same_as<Body, request_pre_vote>) { if (m.term < term()) return true; }'
+  'if constexpr (std::same_as<Body, request_pre_vote>) {
+    if (m.term >= term()) become_follower(m.term.next(), nobody);
+    return true;
+  }'
 rule acknowledgement_of_a_former_term_counts impl/step.hpp 'if (body.asked == term()) return true;
   }' 'if (body.asked == term()) return true;
   }
@@ -91,7 +94,8 @@ rule idle_follower_never_learns_the_commit impl/replication.hpp \
   'append_entries{prev, prev_term, index_t{}, lead.round, {}}'
 rule snapshot_wipes_a_longer_log impl/snapshot.hpp 'const bool held =
       index <= commit_index_ || (index <= log_.last_index() && log_.term_at(index) == chunk.last_included_term);' \
-  'const bool held = index <= commit_index_;'
+  'const bool held = index <= commit_index_;
+  if (index < log_.last_index() && !held) truncate_from_ = index.next();'
 rule installed_before_durable impl/snapshot.hpp 'installed ? speaks_for::everything : speaks_for::term_and_vote);' \
   'speaks_for::term_and_vote);'
 rule restored_before_durable impl/commit.hpp 'if (!is_durable(restore_mark_)) return;' ''

@@ -133,6 +133,7 @@ struct shadow {
   // Of the present incarnation.
   glance now{};  ///< As it was when the checkers looked last.
   bool write_refused = false;
+  term_t term_before{};                    ///< When the call under way began [I12].
   std::vector<index_t> match_before{};     ///< By slot, while it leads [I10].
   std::vector<std::uint32_t> appends{};    ///< By slot: appends with entries sent in the call under way [I46].
   lease_promise promise{};                 ///< [I37]

@@ -181,8 +181,12 @@ inline void invariants::sent(server& s, const message& m) {
   }
 }
 
+/// [I12] A pre-vote asks, and changes nothing: it elects nobody, and takes nobody to another term [thesis 9.6].
 /// [I37] What is taken from a leader renews the promise to it.
 inline void invariants::took_in(server& s, const message& m) {
+  if (std::holds_alternative<request_pre_vote>(m.body) && s.look().term != shadow_of(s).term_before) {
+    report("I12", s, "enters term %" PRIu64 " by a pre-vote of %" PRIu64, s.look().term.value, m.from.value);
+  }
   const bool of_a_leader = std::holds_alternative<append_entries>(m.body) ||
                            std::holds_alternative<install_snapshot>(m.body) ||
                            std::holds_alternative<timeout_now>(m.body);

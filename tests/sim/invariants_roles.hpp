@@ -296,7 +296,10 @@ inline void invariants::i19_snapshot(server& s, const memory_log& log, const sna
 
 // ---------------------------------------------------------------------------------------------------- when
 
-inline void invariants::before_call(server& s) { shadow_of(s).appends.assign(history_.servers.size(), 0); }
+inline void invariants::before_call(server& s) {
+  shadow_of(s).appends.assign(history_.servers.size(), 0);
+  shadow_of(s).term_before = s.look().term;
+}
 
 inline void invariants::after_call(server& s) {
   shadow& sh = shadow_of(s);
