@@ -453,12 +453,14 @@ TEST_CASE("superseded: answers to two servers are two, and a refusal swallows no
   CHECK(b->step(append(3_n, 2_n, 2_t, {}, 0_i, {no_op(2)})));  // a new term: nothing is said before it is stored
   CHECK(b->step(append(1_n, 2_n, 1_t, {5_i, 1_t}, 0_i, {})));  // the former leader is told of it
   CHECK(b->step(append(3_n, 2_n, 2_t, {1_i, 2_t}, 0_i, {{2, "x"}})));
+  CHECK(b->step(append(3_n, 2_n, 2_t, {9_i, 2_t}, 0_i, {})));  // refused: it has no entry 9
   CHECK(b->take_mail().empty());
   CHECK(b->persisted());
   const auto mail = b->take_mail();
-  REQUIRE(mail.size() == 3);
+  REQUIRE(mail.size() == 4);
   CHECK(mail[0].what.to == 3_n);
   CHECK(mail[1].what.to == 1_n);
   CHECK_FALSE(mail[1].as<append_entries_reply>().success);
   CHECK(mail[2].as<append_entries_reply>() == matched(2_i));
+  CHECK_FALSE(mail[3].as<append_entries_reply>().success);
 }

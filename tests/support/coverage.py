@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 """Lines and branches of include/raft that the tests ran. Usage: coverage.py BUILD_FOLDER [--missed]
 
-Reads gcov's JSON of every object under BUILD_FOLDER. A line of a template counts as run if one of its instantiations
-ran it; a branch likewise. Left out are branches that only an exception takes (the build has none) and those of a
-defaulted function, which are the compiler's. With --missed, every line and branch that was not run is listed. Closes
-with the two shares.
+Reads gcov's JSON of every object under BUILD_FOLDER. What is counted, so that the shares can be judged:
+- A line counts as run if one instantiation of its template, in one program, ran it; a branch likewise, told apart from
+  the others of its line by its place among them. A line with branches has two for each condition in it.
+- The build has no optimisation (-O0: nothing is merged or removed), no exceptions (so no branch that only an exception
+  takes; gcov's mark of those is heeded all the same), and no assertions (their failing side ends the program).
+- Left out are the branches of defaulted functions, which are the compiler's.
+- What runs in constant evaluation only counts as not run: no counter counts there.
+With --missed, every line and branch that was not run is listed, with the reason that not_covered.txt gives, or a star
+where it gives none. Closes with the two shares.
 """
 
 import collections
@@ -73,6 +78,22 @@ def source_of(name):
     return pathlib.Path(HEADERS, name).read_text(encoding="utf-8").splitlines()
 
 
+def reasons():
+    """(header, how the line begins, why it is not run) of each line of not_covered.txt."""
+    listed = pathlib.Path(__file__).with_name("not_covered.txt").read_text(encoding="utf-8").splitlines()
+    return [line.split(" | ", 2) for line in listed if line and not line.startswith("#")]
+
+
+def reason_of(known, name, text):
+    """Why that line is not run, and that the reason was of use."""
+    for entry in known:
+        header, beginning, why = entry[:3]
+        if header == name and (beginning == "*" or text.startswith(beginning)):
+            entry[3:] = ["used"]
+            return why
+    return None
+
+
 def share(part, whole):
     return f"{part:5d} of {whole:5d}  {100 * part / whole:5.1f} %" if whole else "    - of     -      - %"
 
@@ -83,6 +104,8 @@ def main():
         print("no header under include/raft was run")
         return 1
     total = [0, 0, 0, 0]
+    known = reasons()
+    unexplained = 0
     print(f"{'include/raft/':32} {'lines':>24} {'branches':>24}")
     for name, lines in sorted(files.items()):
         ran = sum(1 for count, _ in lines.values() if count)
@@ -96,7 +119,15 @@ def main():
                 never = [str(branch) for branch, times in sorted(taken.items()) if not times]
                 if not count or never:
                     what = "not run" if not count else "branch " + " ".join(never)
-                    print(f"    {number:4d} {what:14} {source[number - 1].strip()}")
+                    why = reason_of(known, name, source[number - 1].strip())
+                    unexplained += why is None
+                    print(f"  {' ' if why else '*'} {number:4d} {what:14} {source[number - 1].strip()}")
+                    if why:
+                        print(f"{'':24}-- {why}")
+    if "--missed" in sys.argv:
+        for header, beginning, *_ in (entry for entry in known if len(entry) == 3):
+            print(f"not_covered.txt names what is covered, or gone: {header}: {beginning}")
+        print(f"lines without a reason: {unexplained}")
     print(f"{'all':32} {share(*total[:2]):>24} {share(*total[2:]):>24}")
     return 0
 
