@@ -71,8 +71,7 @@ rule round_of_a_former_term_echoed impl/step.hpp \
   'append_entries_reply{false, body.prev_log_index, {}, {}, log_.last_index(), 0}' \
   'append_entries_reply{false, body.prev_log_index, {}, {}, log_.last_index(), body.round}'
 rule snapshot_stamped_with_the_current_term impl/snapshot.hpp \
-  'const snapshot_meta meta{last_applied_, log_.term_at(last_applied_),' \
-  'const snapshot_meta meta{last_applied_, term(),'
+  'const snapshot_meta meta{at, log_.term_at(at),' 'const snapshot_meta meta{at, term(),'
 rule vote_from_an_empty_log_behind_a_snapshot impl/election.hpp \
   'const term_t own = log_.term_at(log_.last_index());' \
   'const bool none = log_.first_index() > log_.last_index();
@@ -99,7 +98,7 @@ rule snapshot_wipes_a_longer_log impl/snapshot.hpp 'const bool held =
 rule installed_before_durable impl/snapshot.hpp 'installed ? speaks_for::everything : speaks_for::term_and_vote);' \
   'speaks_for::term_and_vote);'
 rule restored_before_durable impl/commit.hpp 'if (!is_durable(restore_mark_)) return;' ''
-rule snapshot_with_the_newest_configuration impl/snapshot.hpp 'auto members = configuration_at(last_applied_);' \
+rule snapshot_with_the_newest_configuration impl/snapshot.hpp 'auto members = configuration_at(at);' \
   'auto members = configuration_at(log_.last_index());'
 rule second_change_while_one_is_open impl/membership.hpp \
   'if (configuration_index_ > commit_index_) return' 'if (false) return'
