@@ -59,7 +59,7 @@ rule match_taken_from_a_refusal impl/replication.hpp 'if (reply.success) {' \
 rule promise_forgotten_by_a_restart impl/step.hpp \
   'if (options_.lease_reads) promise_.give(nobody, now_ + options_.election_timeout_min);' ''
 rule promise_forgotten_with_the_term impl/election.hpp \
-  '&& !promise_.binds(m.from, now_) &&' '&&'
+  '(!promise_.binds(m.from, now_) || asked_by_leader(m, request)) &&' ''
 rule campaign_within_a_promise impl/election.hpp 'if (promise_.binds(id_, now_)) {' 'if (false) {'
 rule lease_from_the_echo_on lease.hpp 'from_ = watched_from_;' 'from_ = latest_;'
 rule lease_as_long_as_the_promise impl/read.hpp 'duration_of<duration>(promised - (promised * drift + 999) / 1000)' \
@@ -131,8 +131,8 @@ rule reads_forgotten_with_leadership impl/proposal.hpp \
 rule goes_on_after_a_failed_write impl/settle.hpp '  failed_ = true;
 ' ''
 rule stickiness_forgotten impl/election.hpp 'if (!options_.check_quorum) return false;' 'return false;'
-rule timeouts_not_random impl/election.hpp 'duration_of<duration>(low + static_cast<std::int64_t>(draw() % width))' \
-  'duration_of<duration>(low + static_cast<std::int64_t>(width / 2))'
+rule timeouts_not_random impl/election.hpp 'static_cast<std::int64_t>(draw() % static_cast<std::uint64_t>(width))' \
+  'static_cast<std::int64_t>(width / 2)'
 rule no_answer_to_a_lower_term impl/step.hpp 'answer_lower_term(m, body);
   return false;' 'return false;'
 
