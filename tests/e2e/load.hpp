@@ -49,6 +49,12 @@ class counters {
     return first_answer_ - marked_;
   }
 
+  /// The longest time between two answers, of whichever threads.
+  [[nodiscard]] steady::duration longest_pause() {
+    const std::lock_guard lock{mutex_};
+    return longest_pause_;
+  }
+
   [[nodiscard]] long long acknowledged() {
     const std::lock_guard lock{mutex_};
     long long sum = 0;
@@ -109,6 +115,9 @@ class counters {
       wrong_ = key(t) + ": command " + std::to_string(n) + " was answered " + answer.type + answer.text;
     }
     last_[static_cast<std::size_t>(t)] = n;
+    const auto answered = steady::now();
+    if (last_answer_ != steady::time_point{}) longest_pause_ = std::max(longest_pause_, answered - last_answer_);
+    last_answer_ = answered;
     if (sent >= marked_ && first_answer_ == steady::time_point{}) first_answer_ = steady::now();
   }
 
@@ -116,6 +125,8 @@ class counters {
   std::mutex mutex_{};
   steady::time_point marked_{};
   steady::time_point first_answer_{};
+  steady::time_point last_answer_{};
+  steady::duration longest_pause_{};
   std::vector<long long> last_{};
   std::string wrong_{};
   std::vector<std::thread> threads_{};

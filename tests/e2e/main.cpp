@@ -455,6 +455,61 @@ void failover(int rounds) {
               gaps[gaps.size() / 2] / timeout, gaps.back() / timeout);
 }
 
+// ---------------------------------------------------------------------------------------------------- members
+
+/// The answer to an administrator's command, of whoever leads. What was not done for certain is asked again.
+void administer(const cluster& c, const std::vector<std::string>& words) {
+  const auto until = steady::now() + milliseconds(30000);
+  std::string last;
+  while (steady::now() < until) {
+    connection link;
+    const int leader = leader_of(c.clients());
+    const auto got = leader >= 0 && link.open(c.client(leader), until) ? link.call(words, until) : std::nullopt;
+    if (got && got->text == "OK") return;
+    last = got ? got->text : "no answer";
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  require(false, words[0] + " " + words[1] + ": " + last);
+}
+
+void add(cluster& c, int i) {
+  c.start(i);
+  c.await_start(i);
+  administer(c, {"RAFT.ADD", std::to_string(i + 1), c.location(i)});
+}
+
+void expect_voters(const cluster& c, const std::string& wanted) {
+  expect("voters", wanted, status_field(c.client(c.leader()), "voters"));
+}
+
+/// One server becomes three and five, and then each of the five is replaced by another: all under load.
+void members_replaced() {
+  cluster c{program, place("members"), 10, {}, 1};
+  c.start(0);
+  c.await_start(0);
+  c.leader();
+  counters load{c.clients(), 4};
+  for (const int i : {1, 2}) add(c, i);
+  expect_voters(c, "1,2,3");
+  for (const int i : {3, 4}) add(c, i);
+  expect_voters(c, "1,2,3,4,5");
+  for (int i = 0; i < 5; ++i) {
+    add(c, i + 5);
+    administer(c, {"RAFT.REMOVE", std::to_string(i + 1)});
+    std::this_thread::sleep_for(milliseconds(200));
+    c.kill9(i);
+  }
+  expect_voters(c, "6,7,8,9,10");
+  // Nobody of those who began the cluster is there to ask: whoever restarts knows the present ones.
+  c.kill9(9);
+  c.start(9);
+  c.converge();
+  load.stop();
+  load.verify(c.clients());
+  std::printf("    one server to five, then five replaced: %lld commands acknowledged, longest pause %.0f ms\n",
+              load.acknowledged(), std::chrono::duration<double, std::milli>(load.longest_pause()).count());
+}
+
 struct scenario {
   const char* name;
   void (*run)();
@@ -471,6 +526,7 @@ constexpr scenario scenarios[] = {
     {"log_damaged", log_damaged},
     {"refusals_at_the_start", refusals_at_the_start},
     {"histories", histories},
+    {"members_replaced", members_replaced},
 };
 
 int passed = 0;

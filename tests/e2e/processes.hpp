@@ -61,8 +61,12 @@ class cluster {
  public:
   using words = std::vector<std::string>;
 
-  cluster(std::string program, std::string directory, int size, words extra = {})
-      : program_(std::move(program)), directory_(std::move(directory)), extra_(std::move(extra)) {
+  /// `size` servers, of which the first `founders` begin the cluster (all of them, unless told otherwise).
+  cluster(std::string program, std::string directory, int size, words extra = {}, int founders = -1)
+      : program_(std::move(program)),
+        directory_(std::move(directory)),
+        extra_(std::move(extra)),
+        founders_(founders < 0 ? size : founders) {
     std::filesystem::create_directories(directory_);
     std::vector<std::uint16_t> ports;
     while (ports.size() < 2 * static_cast<std::size_t>(size)) {
@@ -72,8 +76,8 @@ class cluster {
     for (int i = 0; i < size; ++i) {
       const auto at = 2 * static_cast<std::size_t>(i);
       clients_.push_back({"127.0.0.1", ports[at]});
-      text_ += (i == 0 ? "" : ",") + std::to_string(i + 1) + "=127.0.0.1:" + std::to_string(ports[at + 1]) + "/" +
-               to_string(clients_.back());
+      places_.push_back("127.0.0.1:" + std::to_string(ports[at + 1]) + "/" + to_string(clients_.back()));
+      if (i < founders_) text_ += (i == 0 ? "" : ",") + std::to_string(i + 1) + "=" + places_.back();
       pids_.push_back(-1);
     }
   }
@@ -90,6 +94,8 @@ class cluster {
   [[nodiscard]] std::string log_file(int i) const { return data(i) + ".log"; }
   [[nodiscard]] bool runs(int i) const { return pid(i) > 0; }
   [[nodiscard]] const std::string& cluster_text() const { return text_; }
+  /// Where servers and clients reach server i, as RAFT.ADD takes it.
+  [[nodiscard]] const std::string& location(int i) const { return places_[static_cast<std::size_t>(i)]; }
 
   /// Everything that a server has said so far.
   [[nodiscard]] std::string log(int i) const {
@@ -100,6 +106,7 @@ class cluster {
   /// Starts server i (counted from zero); `prepare` runs in the child before it becomes raft-kv.
   void start(int i, const std::function<void()>& prepare = {}, const words& more = {}) {
     words all = {program_, "--id", std::to_string(i + 1), "--cluster", text_, "--data", data(i)};
+    if (i >= founders_) all.insert(all.end(), {"--join", location(i)});
     all.insert(all.end(), extra_.begin(), extra_.end());
     all.insert(all.end(), more.begin(), more.end());
     const pid_t child = ::fork();
@@ -121,12 +128,13 @@ class cluster {
   /// Starts all, and waits until all can be reached: making the first log takes its time.
   void start_all() {
     for (int i = 0; i < size(); ++i) start(i);
-    for (int i = 0; i < size(); ++i) {
-      connection c;
-      const bool there =
-          within(milliseconds(20000), [&] { return c.open(client(i), steady::now() + milliseconds(100)); });
-      require(there, "server " + std::to_string(i + 1) + " does not start");
-    }
+    for (int i = 0; i < size(); ++i) await_start(i);
+  }
+  void await_start(int i) const {
+    connection c;
+    const bool there =
+        within(milliseconds(20000), [&] { return c.open(client(i), steady::now() + milliseconds(100)); });
+    require(there, "server " + std::to_string(i + 1) + " does not start");
   }
 
   void kill9(int i) {
@@ -189,7 +197,9 @@ class cluster {
   std::string program_;
   std::string directory_;
   words extra_;
+  int founders_;
   std::string text_{};
+  std::vector<std::string> places_{};
   std::vector<address> clients_{};
   std::vector<pid_t> pids_{};
 };

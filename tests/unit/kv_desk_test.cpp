@@ -279,3 +279,75 @@ TEST_CASE("dirty: each client with something to send is listed once") {
   w.apply(2);
   CHECK(w.here.dirty() == std::vector<client_number>{a.number});
 }
+
+namespace {
+
+/// A change of the membership that got the next place in the log: into a joint one, or at once.
+client& changing(world& w, bool joint) {
+  client& c = w.here.open();
+  w.here.begin_turn();
+  ++w.last;
+  w.here.on_configuration(joint, index_t{w.last});
+  w.here.expect_change(c, {index_t{w.last}, w.term});
+  return c;
+}
+
+void tell(world& w, std::uint64_t index, fate what) { w.here.on_fate(index_t{index}, index_t{index}, w.term, what); }
+
+}  // namespace
+
+TEST_CASE("expect_change: answered when its entry is applied, and if that is joint when the last one is") {
+  world w;
+  client& at_once = changing(w, false);
+  CHECK(taken(at_once).empty());
+  tell(w, 1, fate::applied);
+  CHECK(taken(at_once) == "+OK\r\n");
+
+  client& in_two = changing(w, true);
+  tell(w, 2, fate::applied);
+  CHECK(taken(in_two).empty());
+  w.here.on_configuration(false, index_t{3});  // in the log, and not applied yet
+  w.here.begin_turn();
+  CHECK(taken(in_two).empty());
+  tell(w, 3, fate::applied);
+  CHECK(taken(in_two) == "+OK\r\n");
+  tell(w, 3, fate::applied);
+  CHECK(taken(in_two).empty());
+}
+
+TEST_CASE("expect_change: a change that is not done for certain, or perhaps, is told so") {
+  world w;
+  client& gone = changing(w, false);
+  tell(w, 1, fate::dropped);
+  CHECK(taken(gone) == try_again);
+  client& open = changing(w, false);
+  tell(w, 2, fate::unknown);
+  CHECK(taken(open) == unknown);
+}
+
+TEST_CASE("expect_change: with leadership lost between the two steps, the end is under another leader") {
+  world w;
+  client& c = changing(w, true);
+  tell(w, 1, fate::applied);
+  w.follow(2);
+  CHECK(taken(c).empty());
+  w.here.begin_turn();
+  CHECK(taken(c) == "-" + std::string(texts::change_goes_on) + "\r\n");
+}
+
+TEST_CASE("expect_change: a leader that removes itself leads no longer when it is told that it is done") {
+  world w;
+  client& c = changing(w, false);
+  w.follow(0);
+  tell(w, 1, fate::applied);
+  w.here.begin_turn();
+  CHECK(taken(c) == "+OK\r\n");
+}
+
+TEST_CASE("set_members: clients are sent to where the leader is now") {
+  world w;
+  w.follow(9);
+  CHECK(w.here.elsewhere() == texts::no_leader);
+  w.here.set_members({{9, {"z", 1}, {"z", 6}}});
+  CHECK(w.here.elsewhere() == "MOVED 0 z:6");
+}

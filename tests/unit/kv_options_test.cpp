@@ -39,9 +39,29 @@ TEST_CASE("options: all of them") {
   CHECK(o.election_max.count() == 20);
 }
 
+TEST_CASE("options: a server that joins is none of those that began the cluster, and says where it is") {
+  server_options o;
+  CHECK(refusal({"--join", "d:1/d:2", "--id", "4", "--cluster", three, "--data", "d"}, &o) == "");
+  CHECK(o.cluster.size() == 3);
+  CHECK(*o.find(4) == member{4, {"d", 1}, {"d", 2}});
+  CHECK(o.find(5) == nullptr);
+  CHECK(refusal({"--join", "d:1/d:2", "--id", "3", "--cluster", three, "--data", "d"}) ==
+        "--cluster has an entry for --id: this server need not join");
+  for (const char* bad : {"", "d", "d:1", "d:1/d"}) {
+    CHECK_MESSAGE(refusal({"--join", bad}) == "bad value for --join", bad);
+  }
+}
+
+TEST_CASE("place_of: says where a member is, and is read back") {
+  const member m{7, {"::1", 9}, {"host.example", 10}};
+  CHECK(place_of(m) == "::1:9/host.example:10");
+  CHECK(detail::parse_place(7, place_of(m)) == m);
+}
+
 TEST_CASE("options: what is wrong is named") {
   CHECK(refusal({}) == "--id, --cluster and --data are needed");
-  CHECK(refusal({"--id", "4", "--cluster", three, "--data", "d"}) == "--cluster has no entry for --id");
+  CHECK(refusal({"--id", "4", "--cluster", three, "--data", "d"}) ==
+        "--cluster has no entry for --id; a server that joins later says where it is with --join");
   CHECK(refusal({"--nope", "4"}) == "unknown option --nope");
   for (const char* bad : {"", "0", "-1", "x", "1x"}) CHECK(refusal({"--id", bad}) == "bad value for --id");
   for (const char* bad : {"", "1", "1=a:5", "1=a/a:6", "1=a:5/a", "1=a:5/a:0", "1=a:5/a:65536", "=a:5/a:6", "1=:5/a:6",

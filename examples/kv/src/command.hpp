@@ -55,6 +55,10 @@ enum class verb : std::uint8_t {
   readwrite,
   raft_status,
   raft_snapshot,
+  raft_add,
+  raft_remove,
+  raft_change,
+  raft_why,
 };
 
 /// Who answers a command.
@@ -101,6 +105,10 @@ inline constexpr std::array command_table{
     command_info{"readwrite", verb::readwrite, effect::local, 1, {0, 0, 0}},
     command_info{"raft.status", verb::raft_status, effect::local, 1, {0, 0, 0}},
     command_info{"raft.snapshot", verb::raft_snapshot, effect::local, 1, {0, 0, 0}},
+    command_info{"raft.add", verb::raft_add, effect::local, -3, {0, 0, 0}},
+    command_info{"raft.remove", verb::raft_remove, effect::local, 2, {0, 0, 0}},
+    command_info{"raft.change", verb::raft_change, effect::local, -2, {0, 0, 0}},
+    command_info{"raft.why", verb::raft_why, effect::local, -1, {0, 0, 0}},
 };
 
 inline constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }

@@ -41,12 +41,16 @@ namespace texts {
 inline constexpr std::string_view no_leader = "CLUSTERDOWN no leader";
 inline constexpr std::string_view try_again = "TRYAGAIN the command was not applied, and will not be";
 inline constexpr std::string_view unknown = "UNKNOWN leadership was lost: the command may or may not be applied";
+inline constexpr std::string_view change_goes_on =
+    "UNKNOWN leadership was lost: the change is decided, and ends under another leader; see RAFT.STATUS";
 }  // namespace texts
 
 class desk {
  public:
   /// `cluster` tells where clients are sent to.
   explicit desk(std::vector<member> cluster) : cluster_(std::move(cluster)) {}
+  /// The members are others now.
+  void set_members(std::vector<member> cluster) { cluster_ = std::move(cluster); }
 
   // ---- connections
 
@@ -85,9 +89,13 @@ class desk {
   // ---- requests
 
   /// What is taken in from now on belongs to the next turn.
-  void begin_turn() noexcept {
+  void begin_turn() {
     ++turn_;
     reads_taken_ = false;
+    // Not before: a leader whose removal is done leads no longer when it is told so, and its client is answered OK.
+    if (!leading_ && !changes_.empty()) {
+      end_changes([](const waiter& w) { return w.done; }, texts::change_goes_on);
+    }
   }
   [[nodiscard]] std::uint64_t turn() const noexcept { return turn_; }
   [[nodiscard]] bool leading() const noexcept { return leading_; }
@@ -161,6 +169,11 @@ class desk {
     note(c);
   }
 
+  /// A membership change has its place in the log; the client is answered when it is done.
+  void expect_change(client& c, raft::proposal place) {
+    changes_.push_back({place.index, place.term, c.number, c.replies.expect_write(turn_), turn_});
+  }
+
   /// What to answer where this server cannot help: the text of an error.
   [[nodiscard]] std::string elsewhere() const {
     for (const member& m : cluster_) {
@@ -190,6 +203,7 @@ class desk {
   }
 
   void on_fate(raft::index_t first, raft::index_t last, raft::term_t term, raft::fate what) {
+    if (!changes_.empty()) decide_changes(first, last, term, what);
     // An entry that was applied by way of a snapshot has nobody here who knows its answer.
     const std::string_view reply = what == raft::fate::dropped ? texts::try_again : texts::unknown;
     const std::span<waiter> all = waiters_.all();
@@ -212,6 +226,12 @@ class desk {
   void on_role(raft::role_kind role, raft::node_id leader) {
     leading_ = role == raft::role_kind::leader;
     leader_ = leader;
+  }
+
+  /// The membership in force, and the entry that it is from.
+  void on_configuration(bool joint, raft::index_t index) {
+    joint_ = joint;
+    configuration_index_ = index;
   }
 
   /// The reads of all turns up to this one cannot be confirmed here; their clients are told who to ask.
@@ -313,6 +333,29 @@ class desk {
     batch_waiters_.clear();
   }
 
+  /// A change is done when its entry is applied and, if that led into a joint membership, the one that leaves it.
+  void decide_changes(raft::index_t first, raft::index_t last, raft::term_t term, raft::fate what) {
+    const auto meant = [&](const waiter& w) { return w.term == term && first <= w.index && w.index <= last; };
+    if (what == raft::fate::dropped) return end_changes(meant, texts::try_again);
+    if (what == raft::fate::unknown) return end_changes(meant, texts::unknown);
+    for (waiter& w : changes_) w.done = w.done || meant(w);
+    if (!joint_ && configuration_index_ <= last) end_changes([](const waiter& w) { return w.done; }, {});
+  }
+
+  /// Answers those that are meant: with this error, or with OK.
+  template <class Meant>
+  void end_changes(Meant&& meant, std::string_view error) {
+    std::erase_if(changes_, [&](const waiter& w) {
+      if (!meant(w)) return false;
+      client* const c = find(w.client);
+      if (c == nullptr) return true;
+      const std::string reply = error.empty() ? "+OK\r\n" : "-" + std::string(error) + "\r\n";
+      c->replies.fail(w.number, reply, confirmed_, reader());
+      note(*c);
+      return true;
+    });
+  }
+
   std::vector<member> cluster_;
   kv::state state_{};
   std::vector<slot> slots_{};
@@ -332,6 +375,10 @@ class desk {
   std::vector<waiter> batch_waiters_{};
   std::vector<raft::payload> batch_payloads_{};
   fifo<waiter> waiters_{};  ///< By term, then by index.
+
+  std::vector<waiter> changes_{};  ///< Of the membership; `done`: its entry is applied.
+  bool joint_ = false;
+  raft::index_t configuration_index_{};
 
   std::string scratch_{};
 };

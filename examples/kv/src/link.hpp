@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include <raft/codec.hpp>
@@ -36,10 +37,13 @@ struct link {
   [[nodiscard]] bool pending() const noexcept { return sent < out.size(); }
 };
 
+/// All of them; they come, and stay where they are.
+using link_list = std::deque<link>;
+
 /// The engine's Transport: a handle to the links.
 class links_transport {
  public:
-  links_transport(std::vector<link>& links, raft::cluster_id cluster) : links_(&links), cluster_(cluster) {}
+  links_transport(link_list& links, raft::cluster_id cluster) : links_(&links), cluster_(cluster) {}
 
   void send(const raft::message& m) {
     for (link& l : *links_) {
@@ -48,7 +52,7 @@ class links_transport {
   }
 
  private:
-  std::vector<link>* links_;
+  link_list* links_;
   raft::cluster_id cluster_;
 };
 

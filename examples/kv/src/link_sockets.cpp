@@ -24,25 +24,32 @@ std::uint64_t number_at(const std::vector<std::byte>& from, std::size_t at) {
 }  // namespace
 
 bool link_sockets::open(std::string& why) {
-  const server_options& options = service_.options();
-  for (link& l : service_.links()) {
-    const address& at = options.find(l.peer.value)->raft;
-    std::error_code wrong;
-    const auto place = resolve(io_, at, wrong);
-    if (wrong) {
-      why = "cannot find " + to_string(at) + ": " + wrong.message();
-      return false;
-    }
-    lines_.emplace_back(io_, l, place);
-  }
   if (!listener_.open(
-          options.find(options.id)->raft, [this](asio::ip::tcp::socket s) { meet(std::move(s)); }, why)) {
+          service_.self().raft, [this](asio::ip::tcp::socket s) { meet(std::move(s)); }, why)) {
     return false;
   }
-  for (line& l : lines_) {
-    if (l.to->peer.value < options.id) dial(l);
-  }
+  look_for_members();
   return true;
+}
+
+/// Takes note of where the members are now, and begins to dial those that are new or somewhere else.
+void link_sockets::look_for_members() {
+  if (membership_version_ == service_.membership_version()) return;
+  membership_version_ = service_.membership_version();
+  for (link& to : service_.links()) {
+    line& l = line_to(to);
+    const member* m = service_.find(to.peer.value);
+    const address place = m != nullptr ? m->raft : address{};
+    if (l.place == place) continue;
+    l.place = place;
+    if (l.place.port == 0 || l.now != nullptr || l.dialling) continue;
+    should_dial(l) ? dial(l) : dial_later(l);
+  }
+}
+
+link_sockets::line& link_sockets::line_to(link& l) {
+  const auto at = std::ranges::find(lines_, &l, &line::to);
+  return at != lines_.end() ? *at : lines_.emplace_back(io_, l);
 }
 
 // ---------------------------------------------------------------------------------------------------- dialling
@@ -58,6 +65,12 @@ std::vector<std::byte> link_sockets::hello_to(const link& l) const {
 }
 
 void link_sockets::dial(line& l) {
+  l.dialling = false;
+  if (l.place.port == 0 || l.now != nullptr) return;
+  std::error_code unknown;
+  const auto place = resolve(io_, l.place, unknown);
+  if (unknown) return dial_later(l);
+  l.dialling = true;
   const auto s = std::make_shared<asio::ip::tcp::socket>(io_);
   // An attempt that hangs is given up; the handler below is told so.
   l.timer.expires_after(std::chrono::seconds(1));
@@ -65,8 +78,10 @@ void link_sockets::dial(line& l) {
     std::error_code ignored;
     if (!wrong) s->close(ignored);
   });
-  s->async_connect(l.place, [this, s, &l](std::error_code wrong) {
+  s->async_connect(place, [this, s, &l](std::error_code wrong) {
     l.timer.cancel();
+    l.dialling = false;
+    if (l.now != nullptr) return;  // the other one was quicker
     if (!wrong) s->set_option(asio::ip::tcp::no_delay(true), wrong);
     if (!wrong) s->non_blocking(true, wrong);
     const auto hello = hello_to(*l.to);
@@ -81,7 +96,8 @@ void link_sockets::dial(line& l) {
 void link_sockets::dial_later(line& l) {
   using namespace std::chrono_literals;
   l.pause = std::clamp(2 * l.pause, 20ms, 500ms);
-  l.timer.expires_after(l.pause);
+  l.dialling = true;
+  l.timer.expires_after(should_dial(l) ? l.pause : courtesy);
   l.timer.async_wait([this, &l](std::error_code wrong) {
     if (!wrong) dial(l);
   });
@@ -128,11 +144,16 @@ link_sockets::line* link_sockets::recognise(const std::vector<std::byte>& hello)
   } else if (number_at(hello, 24) != service_.options().id) {
     wrong = "it looks for another server";
   }
-  for (line& l : lines_) {
-    if (wrong == nullptr && l.to->peer.value == from && from > service_.options().id) return &l;
+  if (wrong == nullptr && (from == 0 || from == service_.options().id)) wrong = "it has the id of nobody, or of this";
+  // A server that is no member may become one, or this one may not know yet that it is.
+  if (wrong == nullptr && service_.find(from) == nullptr && lines_.size() >= most_lines) wrong = "there are too many";
+  if (wrong == nullptr) {
+    line& l = line_to(service_.link_to(raft::node_id{from}));
+    const bool crossing = l.now != nullptr && std::chrono::steady_clock::now() - l.now->since < courtesy;
+    if (!should_dial(l) || !crossing) return &l;
+    wrong = "there is one already";
   }
-  service_.log(std::string("refused a connection to the servers' port: ") +
-               (wrong != nullptr ? wrong : "unknown server"));
+  service_.log(std::string("refused a connection to the servers' port: ") + wrong);
   return nullptr;
 }
 
@@ -159,7 +180,7 @@ void link_sockets::close(const handle& c, const char* why) {
     if (l.now != c) continue;
     l.now.reset();
     service_.log("connection to server " + std::to_string(l.to->peer.value) + " lost: " + why);
-    if (l.to->peer.value < service_.options().id) dial_later(l);
+    dial_later(l);
   }
 }
 
@@ -175,6 +196,7 @@ void link_sockets::watch(const handle& c) {
 }
 
 void link_sockets::take_in() {
+  look_for_members();
   for (line& l : lines_) {
     const handle c = l.now;
     if (c == nullptr || !c->readable) continue;

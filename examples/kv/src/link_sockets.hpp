@@ -1,7 +1,9 @@
 #pragma once
 
 // The sockets between servers: one connection for each pair, on which both send frames (raft/codec.hpp). The server
-// with the higher id dials, and dials again whenever the connection is gone; its first 32 bytes say who it is.
+// with the higher id dials, and dials again whenever the connection is gone; its first 32 bytes say who it is. If it
+// does not dial for a second, perhaps because it does not know yet where the other one is, that one dials: a server
+// that joins knows the servers that began the cluster, and the present ones may be others.
 
 #include <chrono>
 #include <cstddef>
@@ -44,16 +46,18 @@ class link_sockets {
     bool watched = false;  ///< It waits until there is something to read.
     bool writing = false;  ///< It waits until it may be written to.
     bool open = true;
+    std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
   };
   using handle = std::shared_ptr<connection>;
 
   /// A server to reach.
   struct line {
-    line(asio::io_context& io, link& l, asio::ip::tcp::endpoint p) : to(&l), place(p), timer(io) {}
+    line(asio::io_context& io, link& l) : to(&l), timer(io) {}
 
     link* to;
-    asio::ip::tcp::endpoint place;
+    address place{};  ///< Where it is, by name; port 0: nobody knows, or it is no member.
     asio::steady_timer timer;
+    bool dialling = false;               ///< An attempt is under way, or the timer runs for the next one.
     std::chrono::milliseconds pause{0};  ///< Before the next attempt.
     handle now{};                        ///< Null while there is no connection.
   };
@@ -67,7 +71,14 @@ class link_sockets {
   static constexpr std::size_t hello_bytes = 32;
   static constexpr std::size_t read_bytes = std::size_t{64} << 10;
   static constexpr std::size_t most_strangers = 64;
+  /// Servers that are no members and connected all the same: each has a buffer.
+  static constexpr std::size_t most_lines = 64;
+  /// For so long the one who should dial has the right to.
+  static constexpr std::chrono::milliseconds courtesy{1000};
 
+  void look_for_members();
+  line& line_to(link& l);
+  [[nodiscard]] bool should_dial(const line& l) const { return l.to->peer.value < service_.options().id; }
   [[nodiscard]] std::vector<std::byte> hello_to(const link& l) const;
   void dial(line& l);
   void dial_later(line& l);
@@ -84,6 +95,7 @@ class link_sockets {
   service& service_;
   listener listener_;
   std::deque<line> lines_{};
+  std::uint64_t membership_version_ = 0;  ///< Of the members that lines_ were made for.
   std::deque<std::shared_ptr<stranger>> strangers_{};
 };
 

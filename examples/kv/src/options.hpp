@@ -29,11 +29,16 @@ struct member {
   std::uint64_t id = 0;
   address raft{};
   address clients{};
+  friend bool operator==(const member&, const member&) = default;
 };
+
+/// "HOST:RAFTPORT/HOST:CLIENTPORT": what travels in the cluster's configuration as a member's data.
+[[nodiscard]] inline std::string place_of(const member& m) { return to_string(m.raft) + "/" + to_string(m.clients); }
 
 struct server_options {
   std::uint64_t id = 0;
-  std::vector<member> cluster{};  ///< By id.
+  std::vector<member> cluster{};  ///< The servers that began it, by id.
+  std::optional<member> join{};   ///< This server, if it is not one of them.
   std::string data{};             ///< The directory of the log.
   bool sync = true;               ///< --fsync always
   std::uint64_t snapshot_entries = 500'000;
@@ -42,17 +47,21 @@ struct server_options {
 
   [[nodiscard]] const member* find(std::uint64_t who) const {
     const auto at = std::find_if(cluster.begin(), cluster.end(), [who](const member& m) { return m.id == who; });
-    return at == cluster.end() ? nullptr : &*at;
+    if (at != cluster.end()) return &*at;
+    return join && join->id == who ? &*join : nullptr;
   }
 };
 
 inline constexpr std::string_view usage =
     "usage: raft-kv --id N --cluster \"1=HOST:RAFTPORT/HOST:CLIENTPORT,2=...\" --data DIR\n"
-    "               [--fsync always|never] [--snapshot-entries N] [--election-ms LO-HI]\n"
+    "               [--join HOST:RAFTPORT/HOST:CLIENTPORT] [--fsync always|never] [--snapshot-entries N]\n"
+    "               [--election-ms LO-HI]\n"
     "\n"
     "One server of a replicated key-value store that speaks the Redis protocol.\n"
-    "  --id                which entry of --cluster this server is\n"
-    "  --cluster           every server: its id, where servers reach it, where clients do; the same text everywhere\n"
+    "  --id                which server this is; an id is never used again\n"
+    "  --cluster           the servers that begin it: id, where servers reach it, where clients do; the same text\n"
+    "                      everywhere, and for good: it names the cluster, whoever comes and goes later\n"
+    "  --join              where this server is reached, if it is none of them: it waits for RAFT.ADD\n"
     "  --data              the directory for its log; made if missing, one for each server\n"
     "  --fsync             never: do not wait for the disk; acknowledged writes may be lost with the machine (always)\n"
     "  --snapshot-entries  take a snapshot and shorten the log after so many entries (500000)\n"
@@ -68,15 +77,22 @@ inline std::optional<address> parse_address(std::string_view text) {
   return address{std::string(text.substr(0, colon)), static_cast<std::uint16_t>(*port)};
 }
 
+/// What place_of() wrote, of the server `id`.
+inline std::optional<member> parse_place(std::uint64_t id, std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  auto raft = parse_address(text.substr(0, slash));
+  auto clients = parse_address(text.substr(slash + 1));
+  if (!raft || !clients) return std::nullopt;
+  return member{id, std::move(*raft), std::move(*clients)};
+}
+
+/// "ID=HOST:RAFTPORT/HOST:CLIENTPORT".
 inline std::optional<member> parse_member(std::string_view text) {
   const std::size_t equals = text.find('=');
-  const std::size_t slash = text.find('/');
-  if (equals == std::string_view::npos || slash == std::string_view::npos || slash < equals) return std::nullopt;
+  if (equals == std::string_view::npos) return std::nullopt;
   const auto id = to_count(text.substr(0, equals));
-  auto raft = parse_address(text.substr(equals + 1, slash - equals - 1));
-  auto clients = parse_address(text.substr(slash + 1));
-  if (!id || !raft || !clients) return std::nullopt;
-  return member{*id, std::move(*raft), std::move(*clients)};
+  return id ? parse_place(*id, text.substr(equals + 1)) : std::nullopt;
 }
 
 /// Empty if the text is no cluster.
@@ -124,6 +140,9 @@ inline bool parse(std::span<const std::string_view> words, server_options& out, 
     } else if (name == "--cluster") {
       out.cluster = detail::parse_cluster(value);
       if (out.cluster.empty()) return wrong(name);
+    } else if (name == "--join") {
+      out.join = detail::parse_place(1, value);  // whose it is is told by --id, in whatever order they come
+      if (!out.join) return wrong(name);
     } else if (name == "--data") {
       if (value.empty()) return wrong(name);
       out.data = value;
@@ -145,8 +164,16 @@ inline bool parse(std::span<const std::string_view> words, server_options& out, 
     error = "--id, --cluster and --data are needed";
     return false;
   }
+  if (out.join) {
+    out.join->id = 0;
+    if (out.find(out.id) != nullptr) {
+      error = "--cluster has an entry for --id: this server need not join";
+      return false;
+    }
+    out.join->id = out.id;
+  }
   if (out.find(out.id) == nullptr) {
-    error = "--cluster has no entry for --id";
+    error = "--cluster has no entry for --id; a server that joins later says where it is with --join";
     return false;
   }
   return true;

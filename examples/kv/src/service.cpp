@@ -1,5 +1,6 @@
 #include "service.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <random>
@@ -7,60 +8,9 @@
 
 #include <raft/version.hpp>
 
+#include "policies.hpp"
+
 namespace kv {
-
-// ---------------------------------------------------------------------------------------------------- policies
-
-class service::machine {
- public:
-  explicit machine(service& to) : to_(&to) {}
-
-  void apply(const raft::entry& e) { to_->desk_.apply(e); }
-  template <class Sink>
-  raft::result<void> write_snapshot(Sink& sink) {
-    return to_->desk_.state().write_snapshot(sink);
-  }
-  template <class Source>
-  raft::result<void> restore(Source& source) {
-    return to_->desk_.state().restore(source);
-  }
-
-  void on_role(raft::role_kind role, raft::term_t term, raft::node_id leader) {
-    static constexpr const char* names[] = {"follower", "pre-candidate", "candidate", "leader"};
-    std::string text = std::string(names[static_cast<std::size_t>(role)]) + " in term " + std::to_string(term.value);
-    if (leader != raft::nobody && role != raft::role_kind::leader)
-      text += ", of leader " + std::to_string(leader.value);
-    to_->log(text);
-    to_->desk_.on_role(role, leader);
-  }
-  void on_fate(raft::index_t first, raft::index_t last, raft::term_t term, raft::fate what) {
-    to_->desk_.on_fate(first, last, term, what);
-  }
-  void on_read(std::uint64_t turn, raft::read_fate what, raft::index_t) { to_->desk_.on_read(turn, what); }
-
- private:
-  service* to_;
-};
-
-class service::watcher {
- public:
-  explicit watcher(service& to) : to_(&to) {}
-
-  void on(const raft::events::peer_lost_log& e) {
-    to_->log("server " + std::to_string(e.peer.value) + " has lost entries that it had acknowledged (it had " +
-             std::to_string(e.acknowledged.value) + ", now " + std::to_string(e.last_log_index.value) +
-             "): it is not counted any more");
-  }
-  void on(const raft::events::snapshot_installed& e) {
-    to_->log("took the leader's snapshot at index " + std::to_string(e.index.value));
-  }
-  void on(const raft::events::message_refused& e) {
-    to_->log("refused a message of server " + std::to_string(e.from.value) + ": " + e.why.what);
-  }
-
- private:
-  service* to_;
-};
 
 // ---------------------------------------------------------------------------------------------------- life
 
@@ -68,11 +18,7 @@ service::service(const server_options& options)
     : options_(options),
       cluster_(cluster_number(options.cluster)),
       now_(std::chrono::steady_clock::now()),
-      desk_(options.cluster) {
-  for (const member& m : options_.cluster) {
-    if (m.id != options_.id) links_.push_back({.peer = raft::node_id{m.id}});
-  }
-}
+      desk_(options.cluster) {}
 
 service::~service() = default;
 
@@ -122,12 +68,10 @@ raft::options<loop_clock::duration> engine_options(const server_options& from) {
 
 bool service::start(std::string& why) {
   if (!check_owner(options_, why)) return false;
-  std::vector<raft::node_id> ids;
-  for (const member& m : options_.cluster) ids.emplace_back(m.id);
   raft::file_log_options log_options;
   log_options.sync = options_.sync ? raft::sync_policy::always : raft::sync_policy::never;
   raft::file_log_failure failure;
-  auto log = raft::file_log<>::open(options_.data, raft::voters_of(ids), log_options, &failure);
+  auto log = raft::file_log<>::open(options_.data, initial_configuration(), log_options, &failure);
   if (!log) {
     why = "the log cannot be opened: " + failure.text();
     return false;
@@ -142,12 +86,48 @@ bool service::start(std::string& why) {
     return false;
   }
   engine_ = std::make_unique<engine>(*std::move(node));
-  for (const raft::node_id id : raft::members_of(engine_->configuration())) {
-    if (options_.find(id.value) != nullptr) continue;
-    why = "the log in " + options_.data + " has a member " + std::to_string(id.value) + " that --cluster does not name";
-    return false;
-  }
   return true;
+}
+
+// ---------------------------------------------------------------------------------------------------- members
+
+/// The servers that began the cluster, with their places: the same on every server, whenever it joins.
+raft::configuration service::initial_configuration() const {
+  std::vector<raft::node_id> ids;
+  for (const member& m : options_.cluster) ids.emplace_back(m.id);
+  raft::configuration c = raft::voters_of(ids);
+  for (const member& m : options_.cluster) {
+    const std::string place = place_of(m);
+    const raft::payload bytes = as_payload(place);
+    c.data.push_back({raft::node_id{m.id}, {bytes.begin(), bytes.end()}});
+  }
+  return c;
+}
+
+void service::take_members(const raft::configuration& c, raft::index_t index) {
+  members_.clear();
+  for (const raft::node_id id : raft::members_of(c)) {
+    if (auto m = detail::parse_place(id.value, as_text(c.data_of(id)))) members_.push_back(*std::move(m));
+  }
+  is_member_ = c.is_member(raft::node_id{options_.id});
+  ++membership_version_;
+  for (const member& m : members_) {
+    if (m.id != options_.id) link_to(raft::node_id{m.id});
+  }
+  desk_.set_members(members_);
+  desk_.on_configuration(c.joint(), index);
+}
+
+link& service::link_to(raft::node_id peer) {
+  const auto at = std::ranges::find(links_, peer, &link::peer);
+  if (at != links_.end()) return *at;
+  return links_.emplace_back(link{.peer = peer});
+}
+
+const member* service::find(std::uint64_t id) const {
+  const auto at = std::ranges::find(members_, id, &member::id);
+  if (at != members_.end()) return &*at;
+  return is_member_ ? nullptr : options_.find(id);
 }
 
 // ---------------------------------------------------------------------------------------------------- a loop turn
@@ -309,6 +289,13 @@ void service::answer(client& c, const command& what) {
       break;
     case verb::raft_snapshot:
       say_snapshot(out);
+      break;
+    case verb::raft_add:
+    case verb::raft_remove:
+    case verb::raft_change:
+      return change_members(c, what);
+    case verb::raft_why:
+      say_why(out, words);
       break;
     default:  // QUIT
       c.closing = true;

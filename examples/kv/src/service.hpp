@@ -50,7 +50,7 @@ class service {
 
   /// The time from now on, until it is called again.
   void set_time(moment now) noexcept { now_ = now; }
-  void begin_turn() noexcept { desk_.begin_turn(); }
+  void begin_turn() { desk_.begin_turn(); }
   /// Takes in every whole frame at the front of `bytes`; answers how many bytes they took, or why the connection is to
   /// be closed.
   raft::result<std::size_t> take_frames(std::span<const std::byte> bytes);
@@ -77,8 +77,17 @@ class service {
   /// The log has failed: this server must not go on. The text says why.
   [[nodiscard]] bool failed(std::string& why) const;
   [[nodiscard]] kv::desk& desk() noexcept { return desk_; }
-  /// One for each other server.
-  [[nodiscard]] std::vector<link>& links() noexcept { return links_; }
+  /// One for each other server that was ever a member, or spoke to this one.
+  [[nodiscard]] link_list& links() noexcept { return links_; }
+  /// The one to that server; a new one if there is none.
+  link& link_to(raft::node_id peer);
+  /// Where a server is: one of the present members, else (while this server is none of them, or the members' places are
+  /// not known yet) of those that began the cluster. Null: nobody to talk to.
+  [[nodiscard]] const member* find(std::uint64_t id) const;
+  /// This server.
+  [[nodiscard]] const member& self() const { return *options_.find(options_.id); }
+  /// Rises whenever the members may be others than before.
+  [[nodiscard]] std::uint64_t membership_version() const noexcept { return membership_version_; }
   [[nodiscard]] raft::cluster_id cluster() const noexcept { return cluster_; }
   [[nodiscard]] const server_options& options() const noexcept { return options_; }
 
@@ -96,6 +105,8 @@ class service {
   bool start(std::string& why);
   bool take_request(client& c, std::span<const std::string_view> words);
   void answer(client& c, const command& what);
+  void take_members(const raft::configuration& c, raft::index_t index);
+  [[nodiscard]] raft::configuration initial_configuration() const;
   void say_ping(std::string& out, std::span<const std::string_view> words) const;
   void say_info(std::string& out) const;
   void say_commands(std::string& out, std::span<const std::string_view> words) const;
@@ -103,13 +114,22 @@ class service {
   void say_hello(std::string& out, std::span<const std::string_view> words, client_number who) const;
   void say_status(std::string& out) const;
   void say_snapshot(std::string& out);
+
+  // administration.cpp
+  void change_members(client& c, const command& what);
+  bool read_target(const command& what, raft::membership& target, std::string& why) const;
+  bool read_member(std::uint64_t id, std::string_view place, raft::membership& target, std::string& why) const;
+  void say_why(std::string& out, std::span<const std::string_view> words) const;
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> status() const;
 
   server_options options_;
   raft::cluster_id cluster_;
   moment now_;
   kv::desk desk_;
-  std::vector<link> links_{};
+  link_list links_{};
+  std::vector<member> members_{};  ///< Those of the configuration in force whose places are known, by id.
+  bool is_member_ = false;
+  std::uint64_t membership_version_ = 0;
   std::unique_ptr<engine> engine_;
   std::string error_{};  ///< Memory for texts.
 };

@@ -1,0 +1,107 @@
+// What an operator asks of a server: to change the members of the cluster, and why nothing happens.
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <raft/why.hpp>
+
+#include "policies.hpp"
+#include "service.hpp"
+
+namespace kv {
+
+/// Adds a server to the target, or gives it another place: "HOST:RAFTPORT/HOST:CLIENTPORT".
+bool service::read_member(std::uint64_t id, std::string_view place, raft::membership& target, std::string& why) const {
+  const auto m = detail::parse_place(id, place);
+  if (!m) {
+    why = "ERR a server's place is HOST:RAFTPORT/HOST:CLIENTPORT";
+    return false;
+  }
+  const std::string text = place_of(*m);
+  if (text.size() > raft::member_data_limit) {
+    why = "ERR a server's place has at most " + std::to_string(raft::member_data_limit) + " characters";
+    return false;
+  }
+  const raft::payload bytes = as_payload(text);
+  target.data.push_back({raft::node_id{id}, {bytes.begin(), bytes.end()}});
+  return true;
+}
+
+/// RAFT.ADD id place [LEARNER], RAFT.REMOVE id, RAFT.CHANGE id[=place]... [LEARNERS id[=place]...].
+bool service::read_target(const command& what, raft::membership& target, std::string& why) const {
+  const auto words = what.words;
+  const auto refuse = [&why](std::string_view text) {
+    why = text;
+    return false;
+  };
+  if (what.verb == verb::raft_change) {
+    auto* list = &target.voters;
+    target = {};
+    for (const std::string_view word : words) {
+      if (same_word(word, "learners")) {
+        list = &target.learners;
+        continue;
+      }
+      const std::size_t equals = std::min(word.find('='), word.size());
+      const auto id = to_count(word.substr(0, equals));
+      if (!id) return refuse("ERR a server is named by its number, as ID or ID=HOST:RAFTPORT/HOST:CLIENTPORT");
+      if (equals != word.size() && !read_member(*id, word.substr(equals + 1), target, why)) return false;
+      if (equals == word.size() && find(*id) == nullptr) return refuse("ERR where a new server is has to be said");
+      list->push_back(raft::node_id{*id});
+    }
+    return true;
+  }
+  const auto id = to_count(words[0]);
+  if (!id) return refuse("ERR a server is named by its number");
+  const raft::node_id who{*id};
+  std::erase(target.voters, who);
+  std::erase(target.learners, who);
+  if (what.verb == verb::raft_remove) return true;
+  const bool learner = words.size() == 3 && same_word(words[2], "learner");
+  if (words.size() > 3 || (words.size() == 3 && !learner)) return refuse(texts::syntax);
+  (learner ? target.learners : target.voters).push_back(who);
+  return read_member(*id, words[1], target, why);
+}
+
+void service::change_members(client& c, const command& what) {
+  const auto say_error = [&](const std::string& text) {
+    desk_.say(c, [&text](std::string& out) { resp::write_error(out, text); });
+  };
+  if (!desk_.leading()) return say_error(desk_.elsewhere());
+  const raft::configuration& now = engine_->configuration();
+  if (now.joint()) return say_error("ERR a change is under way");
+  raft::membership target{now.voters, now.learners, {}};
+  std::string why;
+  if (!read_target(what, target, why)) return say_error(why);
+  if (const auto next = raft::step_towards(now, target); next && *next == now) {
+    return desk_.say(c, [](std::string& out) { resp::write_simple(out, "OK"); });  // it is so already
+  }
+  const auto place = engine_->change_membership(target);
+  if (place) return desk_.expect_change(c, *place);
+  say_error(place.error().code == raft::errc::not_leader ? desk_.elsewhere()
+            : place.error().code == raft::errc::failed   ? std::string(texts::unknown)
+                                                         : std::string("ERR ") + place.error().what);
+}
+
+/// RAFT.WHY: why there is no leader, and why members are not sent more; RAFT.WHY index: why it is not committed.
+void service::say_why(std::string& out, std::span<const std::string_view> words) const {
+  if (words.size() > 1) return resp::write_error(out, "ERR wrong number of arguments for 'raft.why' command");
+  if (words.size() == 1) {
+    const auto index = to_count(words[0]);
+    if (!index) return resp::write_error(out, texts::not_an_integer);
+    return resp::write_bulk(out, raft::explain(engine_->why_not_committed(raft::index_t{*index})).view());
+  }
+  std::vector<std::string> lines;
+  lines.emplace_back(raft::explain(engine_->why_no_leader()).view());
+  if (desk_.leading()) {
+    for (const raft::node_id id : raft::members_of(engine_->configuration())) {
+      if (id.value != options_.id) lines.emplace_back(raft::explain(engine_->why_paused(id)).view());
+    }
+  }
+  resp::write_array(out, lines.size());
+  for (const std::string& line : lines) resp::write_bulk(out, line);
+}
+
+}  // namespace kv
