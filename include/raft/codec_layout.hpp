@@ -15,6 +15,8 @@
 //                             size u32 of the configuration, size u32 of the data                     both; zeros to 8
 //   7  install_snapshot_reply last_included_index, id, offset, installed, round
 //   8  timeout_now            last_log_index, last_log_term
+//   9  read_request           ticket
+//  10  read_reply             ticket, index, confirmed
 
 #include <algorithm>
 #include <array>
@@ -84,6 +86,14 @@ struct frame_layout<install_snapshot_reply> {
 template <>
 struct frame_layout<timeout_now> {
   static constexpr std::tuple fields{&timeout_now::last_log_index, &timeout_now::last_log_term};
+};
+template <>
+struct frame_layout<read_request> {
+  static constexpr std::tuple fields{&read_request::ticket};
+};
+template <>
+struct frame_layout<read_reply> {
+  static constexpr std::tuple fields{&read_reply::ticket, &read_reply::index, &read_reply::confirmed};
 };
 
 /// Whether frames of this kind go on behind the head; their last field then tells two sizes.

@@ -111,10 +111,23 @@ struct timeout_now {
   friend constexpr bool operator==(const timeout_now&, const timeout_now&) = default;
 };
 
+/// Asks the leader up to where the sender has to apply before it may answer reads that it was asked [thesis 6.4].
+struct read_request {
+  std::uint64_t ticket = 0;  ///< Never used twice.
+  friend constexpr bool operator==(const read_request&, const read_request&) = default;
+};
+
+struct read_reply {
+  std::uint64_t ticket = 0;  ///< That of the request.
+  index_t index{};           ///< Everything that was committed when the request came is at or before it.
+  bool confirmed = false;    ///< Else the receiver does not lead, or not the sender; the index is zero then.
+  friend constexpr bool operator==(const read_reply&, const read_reply&) = default;
+};
+
 /// Everything that one server may say to another. The order is that of the byte form: new kinds go to the end.
 using message_body =
     std::variant<request_pre_vote, request_pre_vote_reply, request_vote, request_vote_reply, append_entries,
-                 append_entries_reply, install_snapshot, install_snapshot_reply, timeout_now>;
+                 append_entries_reply, install_snapshot, install_snapshot_reply, timeout_now, read_request, read_reply>;
 
 namespace detail {
 
@@ -146,7 +159,7 @@ constexpr std::uint64_t bytes_in(const install_snapshot& m) noexcept { return m.
 /// Calls f with the body that is there. (A switch: std::visit calls through a table, which nothing sees through.)
 template <class F>
 constexpr decltype(auto) visit_body(const message_body& body, F&& f) {
-  static_assert(std::variant_size_v<message_body> == 9, "a new kind needs its case here");
+  static_assert(std::variant_size_v<message_body> == 11, "a new kind needs its case here");
   switch (body.index()) {
     case 0:
       return f(std::get<0>(body));
@@ -164,8 +177,12 @@ constexpr decltype(auto) visit_body(const message_body& body, F&& f) {
       return f(std::get<6>(body));
     case 7:
       return f(std::get<7>(body));
-    default:
+    case 8:
       return f(std::get<8>(body));
+    case 9:
+      return f(std::get<9>(body));
+    default:
+      return f(std::get<10>(body));
   }
 }
 

@@ -1,13 +1,7 @@
 #pragma once
 
 // The node [floor 7]: one Raft server as a value. All of its state is in this class; each chapter of the paper is in
-// the file of that name under impl/.
-//
-//                     the caller's event loop
-//     socket  -> wire decode -> node.step(message) --+
-//     client  -> node.propose / read ----------------+--> term rule --> one handler --> settle(): 1 Log       (write)
-//     timer   -> node.tick() ------------------------+    [§5.1]       (the table)               2 Transport (send)
-//     disk    -> node.step(persisted{..}) -----------+                                           3 StateMachine (apply)
+// the file of that name under impl/. README.md draws how they work together.
 //
 // One way, no back and forth: an input changes state and notes what it wants (a write, a message); then `settle()`, the
 // only place that calls a policy with an effect, carries it out in a fixed order, and the call returns. Nothing is
@@ -45,6 +39,7 @@
 #include <raft/outcome.hpp>
 #include <raft/policies.hpp>
 #include <raft/quorum.hpp>
+#include <raft/remote_reads.hpp>
 #include <raft/result.hpp>
 #include <raft/role.hpp>
 #include <raft/status.hpp>
@@ -118,6 +113,15 @@ class node {
   /// confirmation is under way share the next one; with options.lease_reads mostly none is needed. `context` is the
   /// caller's to choose and not looked at: one that stands for all of a turn's readers will do [thesis 6.4].
   constexpr result<void> read(std::uint64_t context);
+
+  /// The same on any server: one that does not lead asks the leader for the index up to which it has to apply. Refused
+  /// if no leader is known; dropped, at the latest, after two election_timeout_max. Linearizable, too.
+  constexpr result<void> read_anywhere(std::uint64_t context);
+
+  /// How old, at most, the state is that this server's machine shows now: everything that was committed so long ago is
+  /// in it. Refused with too_stale (`error.detail`: how stale, in ticks of the duration) if that is more than
+  /// `at_most`. Asks the leader on demand: a call that finds the bound older than half of `at_most` begins a request.
+  constexpr result<duration> read_stale(duration at_most);
 
   /// Appends the next step from the membership in force to `target`, if this node leads: one server at a time where
   /// that is all that differs, else a joint configuration, which whoever leads then leaves by itself. It is in force at
@@ -237,8 +241,9 @@ class node {
   static constexpr row<install_snapshot>       handlers(const install_snapshot&)       { return {&node::on_install_snapshot, &node::on_install_snapshot, &node::on_install_snapshot, &node::refuse_second_leader}; }
   static constexpr row<install_snapshot_reply> handlers(const install_snapshot_reply&) { return {&node::ignore,              &node::ignore,              &node::ignore,              &node::on_install_snapshot_reply}; }
   static constexpr row<timeout_now>            handlers(const timeout_now&)            { return {&node::on_timeout_now,      &node::on_timeout_now,      &node::on_timeout_now,      &node::refuse_second_leader}; }
+  static constexpr row<read_request>           handlers(const read_request&)           { return {&node::on_read_request,     &node::on_read_request,     &node::on_read_request,     &node::on_read_request}; }
+  static constexpr row<read_reply>             handlers(const read_reply&)             { return {&node::on_read_reply,       &node::on_read_reply,       &node::on_read_reply,       &node::on_read_reply}; }
   // clang-format on
-
   // ---------------------------------------------------------------------------------------------- step [impl/step.hpp]
   constexpr node(node_id id, const options_type& options, std::uint64_t seed, Transport&& transport, Log&& log,
                  Clock&& clock, StateMachine&& machine, Observer&& observer);
@@ -253,6 +258,7 @@ class node {
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const append_entries& request) const;
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const install_snapshot& chunk) const;
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const timeout_now& order) const;
+  [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const read_reply& reply) const;
   [[nodiscard]] constexpr bool second_leader(const envelope& m) const;
   template <class Body>
   constexpr detail::verdict take_in(const envelope& m, const Body& body);
@@ -265,7 +271,6 @@ class node {
   template <class Body>
   constexpr detail::verdict refuse_second_leader(const envelope& m, const Body& body);
   [[nodiscard]] constexpr error not_leader() const noexcept;
-
   // ------------------------------------------------------------------------------------------ §5.2 [impl/election.hpp]
   constexpr detail::verdict on_request_pre_vote(const envelope& m, const request_pre_vote& request);
   constexpr detail::verdict on_pre_vote_reply(const envelope& m, const request_pre_vote_reply& reply);
@@ -285,7 +290,6 @@ class node {
   [[nodiscard]] constexpr bool hears_leader_other_than(node_id asker) const;
   [[nodiscard]] constexpr vote_result outcome(const roles::tally& votes) const;
   constexpr vote_result take_vote(roles::tally& votes, node_id voter, bool granted);
-
   // ------------------------------------------------------------------------- leadership by wish [impl/leadership.hpp]
   constexpr detail::verdict on_timeout_now(const envelope& m, const timeout_now& order);
   [[nodiscard]] constexpr bool asked_by_leader(const envelope& m, const request_vote& request) const;
@@ -298,7 +302,6 @@ class node {
   [[gnu::cold]] constexpr void retire(leader_role& lead);
   [[gnu::cold]] constexpr void on_election_timeout();
   [[nodiscard]] constexpr bool unwilling() const;
-
   // -------------------------------------------------------------------- §5.3, the leader's side [impl/replication.hpp]
   constexpr detail::verdict on_append_entries_reply(const envelope& m, const append_entries_reply& reply);
   constexpr void on_append_success(leader_role& lead, peer& p, index_t match);
@@ -315,14 +318,12 @@ class node {
   [[nodiscard]] constexpr bool in_step(const peer& p) const;
   [[nodiscard]] constexpr bool compacted_for(const peer& p) const;
   [[nodiscard]] constexpr peer* find_peer(node_id id);
-
   // -------------------------------------------------------------------- §5.3, the follower's side [impl/following.hpp]
   constexpr detail::verdict on_append_entries(const envelope& m, const append_entries& request);
   [[nodiscard, gnu::cold]] constexpr bool contradicts_committed(const append_entries& request) const;
   constexpr void follow(node_id leader);
   [[gnu::cold]] constexpr void refuse_append(node_id leader, const append_entries& request);
   [[nodiscard, gnu::cold]] constexpr std::uint32_t already_held(index_t prev, const raft::entries& batch) const;
-
   // -------------------------------------------------------------------------------------- §5.3, §5.4 [impl/commit.hpp]
   constexpr void count_own_entries(leader_role& lead);
   constexpr void advance_commit_index(leader_role& lead);
@@ -334,7 +335,6 @@ class node {
   constexpr void hand_over(index_t upto);
   [[gnu::cold]] constexpr void wait_for_entries(const error& why);
   constexpr void note_executed(index_t index);
-
   // --------------------------------------------------------------------------------------- clients [impl/proposal.hpp]
   [[nodiscard]] constexpr detail::verdict check_proposal(const leader_role& lead, std::span<const payload> commands,
                                                          std::uint64_t& bytes) const;
@@ -344,7 +344,6 @@ class node {
   constexpr void resolve(index_t first, index_t last, term_t of, fate what);
   constexpr void give_up_proposals();
   constexpr void leave_leadership();
-
   // ---------------------------------------------------------------------------------------------- §8 [impl/read.hpp]
   [[nodiscard]] constexpr std::uint64_t confirmed_round(const leader_role& lead) const;
   [[nodiscard]] constexpr std::uint64_t round_for_read(leader_role& lead) const;
@@ -353,7 +352,14 @@ class node {
   [[nodiscard]] constexpr bool reads_are_open() const;
   [[gnu::cold]] constexpr void answer_reads();
   constexpr void answer_read(std::uint64_t context, read_fate what, index_t index);
-
+  // ----------------------------------------------------------------------------------------- §8 [impl/remote_read.hpp]
+  constexpr void ask_leader();
+  constexpr void send_read_request(std::uint64_t ticket);
+  constexpr void note_asked(leader_role& lead, node_id by, std::uint64_t ticket);
+  [[gnu::cold]] constexpr void mind_remote_reads();
+  constexpr detail::verdict on_read_request(const envelope& m, const read_request& request);
+  [[gnu::cold]] constexpr void answer_asked(leader_role& lead);
+  constexpr detail::verdict on_read_reply(const envelope& m, const read_reply& reply);
   // ------------------------------------------------------------------------------------------ §6 [impl/membership.hpp]
   [[nodiscard]] constexpr result<void> may_change_membership(std::optional<index_t> expected) const;
   [[nodiscard]] constexpr result<raft::configuration> next_configuration(const membership& target,
@@ -365,7 +371,6 @@ class node {
   [[gnu::cold]] constexpr void refresh_configuration();
   constexpr void match_peers_to(leader_role& lead);
   [[nodiscard]] constexpr result<raft::configuration> configuration_at(index_t index) const;
-
   // -------------------------------------------------------------------------------------------- §7 [impl/snapshot.hpp]
   constexpr detail::verdict on_install_snapshot(const envelope& m, const install_snapshot& chunk);
   constexpr detail::verdict on_install_snapshot_reply(const envelope& m, const install_snapshot_reply& reply);
@@ -379,13 +384,11 @@ class node {
   constexpr void machine_is_restored();
   [[gnu::cold]] constexpr void send_chunk(leader_role& lead, peer& p);
   constexpr void compact_log();
-
   // --------------------------------------------------------------------------------------- answers [impl/why.hpp]
   constexpr void explain_count(const leader_role& lead, commit_delay& d) const;
   constexpr void explain_votes(const roles::tally& votes, std::span<const node_id> refused_before,
                                leader_absence& a) const;
   [[nodiscard]] constexpr peer_pause::cause cause_of_pause(const peer& p) const;
-
   // ----------------------------------------------------------------------------------------- effects [impl/settle.hpp]
   constexpr void settle();
   constexpr bool write();
@@ -418,7 +421,6 @@ class node {
   template <class Role>
   constexpr Role& become();
   constexpr std::uint64_t draw();
-
   // ----------------------------------------------------------------------------------------- state: what it is made of
   node_id id_{};
   options_type options_{};
@@ -428,7 +430,6 @@ class node {
   [[no_unique_address]] StateMachine machine_;
   [[no_unique_address]] Observer observer_;
   std::uint64_t random_ = 0;  ///< The state of the seeded generator.
-
   // ---------------------------------------------------------------------------------------------- state: Figure 2
   hard_state hard_{};  ///< currentTerm and votedFor, as the Log holds them or is about to.
   role_variant role_{};
@@ -439,14 +440,12 @@ class node {
   raft::configuration configuration_{};  ///< In force.
   index_t configuration_index_{};        ///< The entry it is from; zero if it is the snapshot's.
   bool is_voter_ = false;                ///< Whether this node votes in it.
-
   // ---------------------------------------------------------------------------------------------- state: time
   time_point now_{};  ///< The Clock at the latest tick or message.
   time_point election_deadline_{};
   time_point heartbeat_deadline_{};
   duration election_timeout_{};         ///< The latest draw.
   vote_promise<time_point> promise_{};  ///< Given only with options.lease_reads.
-
   // ----------------------------- state: what an input wants, noted by handlers, carried out and cleared by settle()
   bool store_hard_state_ = false;
   index_t truncate_from_{};                  ///< Zero: nothing.
@@ -457,7 +456,6 @@ class node {
   std::uint64_t proposed_bytes_ = 0;         ///< What they take in the log.
   const install_snapshot* chunk_ = nullptr;  ///< To write, of chunk_from_.
   node_id chunk_from_{};
-
   // ---------------------------------------------------------------------------------------------- state: what waits
   durability durable_{};      ///< Used only with a Log that is not durable on return.
   mark_t hard_state_mark_{};  ///< The write that holds hard_.
@@ -466,9 +464,9 @@ class node {
   /// than to send it: it leaves with the same call. To nobody: there is none.
   node_id answer_to_{};
   append_entries_reply answer_{};
-  std::vector<open_proposals> proposals_{};     ///< One for each leadership with open ends; the present one last.
-  std::vector<std::uint64_t> dropped_reads_{};  ///< Contexts of reads that ended with a leadership, not told yet.
-  window handed_{};                             ///< Entries that a state machine elsewhere has not executed yet.
+  std::vector<open_proposals> proposals_{};  ///< One for each leadership with open ends; the present one last.
+  remote_reads<time_point> remote_{};        ///< Reads that the leader has to confirm, and those that were dropped.
+  window handed_{};                          ///< Entries that a state machine elsewhere has not executed yet.
   /// A configuration's bytes: in a chunk being sent, in an entry being written.
   std::vector<std::byte> members_scratch_{};
   payload members_entry_{};       ///< The latter.

@@ -99,6 +99,8 @@ struct options {
   /// of the cluster, since it is the others that keep the promise. A server that starts votes for nobody for
   /// election_timeout_min then: it does not remember what it promised. [thesis 6.4.1]
   bool lease_reads = false;
+  /// The most reads that wait for an answer on one server; more are refused.
+  std::uint32_t max_pending_reads = 65536;
   /// By how many thousandths the clocks of two servers may differ in their rate: while one of them shows 1000, the
   /// other one shows at least 1000 - lease_clock_drift. A lease lasts election_timeout_min less as much.
   std::uint32_t lease_clock_drift = 100;
@@ -166,6 +168,7 @@ template <class Duration>
     return broken("election_timeout_min < election_timeout_max");
   }
   if (o.lease_reads && !o.check_quorum) return broken("lease_reads needs check_quorum");
+  if (o.max_pending_reads == 0) return broken("max_pending_reads >= 1");
   if (o.lease_clock_drift >= 1000) return broken("lease_clock_drift < 1000");
   if (o.priority > highest_priority) return broken("priority <= 7");
   if (o.transfer_timeout < zero) return broken("transfer_timeout >= 0");

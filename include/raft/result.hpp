@@ -22,6 +22,7 @@ enum class errc : std::uint8_t {
   transferring,    ///< Leadership is being handed to `error.leader`; ask there, or here when the transfer has ended.
   ineligible,      ///< The server that was named cannot do it; the text says why.
   failed,          ///< A write of this node failed before; it takes part in nothing any more.
+  too_stale,       ///< More stale than was allowed; `error.detail` tells how stale, all ones if that is not known.
   term_moved,      ///< It was meant for another term than the present one, which `error.detail` tells.
   // Values given by the program.
   invalid_options,        ///< The text names the relation that does not hold.

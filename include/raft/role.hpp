@@ -55,6 +55,14 @@ struct pending_read {
   index_t index{};          ///< What has to be applied first.
 };
 
+/// A read index that a server asked for: it waits for the leader to be confirmed and for a commit of its term.
+struct asked_read {
+  node_id by{};  ///< Perhaps the leader itself.
+  std::uint64_t ticket = 0;
+  std::uint64_t round = 0;
+  index_t index{};
+};
+
 template <class TimePoint>
 struct leader {
   std::vector<progress<TimePoint>> peers{};  ///< Every other member, sorted by id.
@@ -64,6 +72,9 @@ struct leader {
   std::uint64_t appended_bytes = 0;          ///< Wire-form bytes appended in this term.
   window uncommitted{};                      ///< What was appended in this term and is not committed.
   std::vector<pending_read> reads{};         ///< In the order in which they were asked.
+  std::vector<asked_read> asked{};           ///< Those of other servers.
+  std::uint64_t wanted_round = 0;            ///< The last one that some read waits for,
+  std::uint64_t read_round = 0;              ///< and the last one that was begun when some did.
   raft::lease<TimePoint> lease{};            ///< Used with options.lease_reads.
 };
 

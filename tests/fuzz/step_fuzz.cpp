@@ -110,7 +110,7 @@ class input {
 };
 
 message_body any_body(input& in, std::vector<std::byte>& a, std::vector<std::byte>& b) {
-  switch (in.byte() % 9) {
+  switch (in.byte() % 11) {
     case 0:
       return request_pre_vote{in.index(), in.term()};
     case 1:
@@ -130,6 +130,10 @@ message_body any_body(input& in, std::vector<std::byte>& a, std::vector<std::byt
                               in.number(), in.number(), b,           in.bytes(a)};
     }
     case 7:
+      return read_request{in.number()};
+    case 8:
+      return read_reply{in.number(), in.index(), in.byte() % 2 == 0};
+    case 9:
       return install_snapshot_reply{in.index(), in.number(), in.number(), in.byte() % 2 == 0, in.number()};
     default:
       return timeout_now{in.index(), in.term()};
@@ -223,7 +227,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else if (what == 1) {
       static_cast<void>(n.propose(payload{}));
     } else if (what == 2) {
-      static_cast<void>(n.read(1));
+      static_cast<void>(time % 2 == 0 ? n.read(1) : n.read_anywhere(1));
+      static_cast<void>(n.read_stale(100));
     } else if (what == 3) {
       static_cast<void>(n.take_snapshot());
     } else if (what == 4) {

@@ -45,7 +45,9 @@ std::vector<letter> one_of_each(node_id from, node_id to, term_t term) {
           append(from, to, term, {2_i, 4_t}, 1_i, {}),
           say(from, to, term, matched(2_i)),
           chunk(from, to, term, {9_i, 4_t}, voters(3), "image", 0, 5),
-          say(from, to, term, install_snapshot_reply{2_i, 7, 0, true, 0})};
+          say(from, to, term, install_snapshot_reply{2_i, 7, 0, true, 0}),
+          say(from, to, term, read_request{7}),
+          say(from, to, term, read_reply{7, 2_i, true})};
 }
 
 void refused_unchanged(server& s, const letter& l, errc code) {

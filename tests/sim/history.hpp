@@ -132,6 +132,8 @@ struct shadow {
 
   // Of the present incarnation.
   glance now{};  ///< As it was when the checkers looked last.
+  /// What was committed anywhere at moments of its own clock, at which it was called; the latest ones.
+  std::vector<std::pair<instant, index_t>> committed_seen{};
   bool write_refused = false;
   term_t term_before{};                    ///< When the call under way began [I12].
   std::vector<index_t> match_before{};     ///< By slot, while it leads [I10].

@@ -94,6 +94,8 @@ class invariants {
   void proposed(server& s, const result<proposal>& answer);
   void read_asked(server& s, std::uint64_t context);
   void read_refused(server& s, std::uint64_t context);
+  /// The server says that what it shows is at most so old.
+  void read_stale(server& s, instant bound);
   /// What compares all servers; O(servers squared).
   void every_so_often();
   /// All clients' questions have been answered, on every server that is up.

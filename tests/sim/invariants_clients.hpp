@@ -182,12 +182,27 @@ inline void invariants::read_told(server& s, std::uint64_t context, read_fate wh
   open.erase(at);
   counts_->add(what == read_fate::ready ? meter::reads_ready : meter::reads_dropped);
   if (what != read_fate::ready) return;
+  if (s.look().role != role_kind::leader) counts_->add(meter::reads_at_followers);
   if (index < floor || index > history_.last_committed()) {
     return report("I39", s, "answers a read at %" PRIu64 "; %" PRIu64 " was committed when it was asked", index.value,
                   floor.value);
   }
   if (s.machine.state().last_command < history_.committed(index).last_command || s.look().applied < index) {
     report("I39", s, "answers a read at %" PRIu64 " before that is applied", index.value);
+  }
+}
+
+/// [I39] What was committed anywhere so long ago, by this server's own clock, is applied here.
+inline void invariants::read_stale(server& s, instant bound) {
+  const instant then = s.local_now() - bound;
+  index_t known{};
+  for (const auto& [at, committed] : shadow_of(s).committed_seen) {
+    if (at <= then) known = committed;
+  }
+  if (s.look().applied < known || s.machine.state().last_command < history_.committed(known).last_command) {
+    report("I39", s,
+           "says that it is at most %" PRId64 " us stale, and does not show %" PRIu64 ", which was committed then",
+           bound, known.value);
   }
 }
 

@@ -175,9 +175,14 @@ inline void invariants::sent(server& s, const message& m) {
     i18_asks_who_has_everything(s, m);
   } else if (std::holds_alternative<request_pre_vote>(m.body)) {
     counts_->add(meter::pre_votes_asked);
-  } else if (std::get<request_pre_vote_reply>(m.body).granted) {
+  } else if (const auto* pre = std::get_if<request_pre_vote_reply>(&m.body)) {
     // On a deferred disk the answer may have waited since before the leader was heard.
-    if (!sh.deferred) i37_promise_to_the_leader(s, m.to);
+    if (pre->granted && !sh.deferred) i37_promise_to_the_leader(s, m.to);
+  } else if (const auto* named = std::get_if<read_reply>(&m.body); named != nullptr && named->confirmed) {
+    const glance now = s.look();
+    if (now.role != role_kind::leader || now.term != m.term || named->index > now.commit) {
+      report("I39", s, "names an index for reads, and does not lead or has not committed it");
+    }
   }
 }
 

@@ -297,8 +297,13 @@ inline void invariants::i19_snapshot(server& s, const memory_log& log, const sna
 // ---------------------------------------------------------------------------------------------------- when
 
 inline void invariants::before_call(server& s) {
-  shadow_of(s).appends.assign(history_.servers.size(), 0);
-  shadow_of(s).term_before = s.look().term;
+  shadow& sh = shadow_of(s);
+  sh.appends.assign(history_.servers.size(), 0);
+  sh.term_before = s.look().term;
+  const index_t committed = history_.last_committed();
+  if (!sh.committed_seen.empty() && sh.committed_seen.back().second == committed) return;
+  if (sh.committed_seen.size() == 512) sh.committed_seen.erase(sh.committed_seen.begin());
+  sh.committed_seen.emplace_back(s.local_now(), committed);
 }
 
 inline void invariants::after_call(server& s) {

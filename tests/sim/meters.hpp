@@ -27,7 +27,8 @@ enum class meter : std::uint8_t {
   snapshot_chunks, snapshots_installed, snapshot_transfers_resumed, figure_8_states, commits_of_older_terms,
   // Clients.
   proposals, spans, empty_proposals, largest_proposals, refused_too_large, refused_busy, refused_not_leader, fates_applied,
-  fates_dropped, fates_unknown, reads_asked, reads_ready, reads_dropped, reads_by_lease, refused_term_moved,
+  fates_dropped, fates_unknown, reads_asked, reads_ready, reads_dropped, reads_by_lease, reads_at_followers, stale_reads_shown,
+  stale_reads_refused, refused_term_moved,
   applied, applied_elsewhere, machines_restored,
   durable_machines_restarted,
   // Leadership.
@@ -59,7 +60,8 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "commits_of_older_terms",
     "proposals", "spans", "empty_proposals", "largest_proposals", "refused_too_large", "refused_busy",
     "refused_not_leader", "fates_applied", "fates_dropped", "fates_unknown", "reads_asked", "reads_ready",
-    "reads_dropped", "reads_by_lease", "refused_term_moved", "applied", "applied_elsewhere", "machines_restored",
+    "reads_dropped", "reads_by_lease", "reads_at_followers", "stale_reads_shown", "stale_reads_refused", "refused_term_moved",
+    "applied", "applied_elsewhere", "machines_restored",
     "durable_machines_restarted",
     "transfers_begun", "transfers_done", "transfers_timed_out", "transfers_aborted", "transfers_refused",
     "refused_transferring", "leaders_by_transfer", "step_downs_asked", "evacuations", "leaders_forgotten",

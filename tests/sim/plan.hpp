@@ -90,6 +90,8 @@ struct plan {
   instant work_interval = 0;  ///< The mean time between two things that clients ask.
   std::uint64_t span_permille = 0;
   std::uint64_t read_permille = 0;
+  std::uint64_t anywhere_permille = 0;  ///< Of the reads, those that are asked of any server.
+  std::uint64_t stale_permille = 0;     ///< Reads with a bound on how stale they are.
   std::uint64_t snapshot_permille = 0;
   std::uint64_t campaign_permille = 0;
   std::uint64_t hostile_permille = 0;
@@ -225,6 +227,23 @@ inline void draw_leases(plan& p, rng r) {
   p.slowest_rate = (clock_face::true_rate * (1000 - static_cast<std::int64_t>(o.lease_clock_drift)) + 999) / 1000;
   p.faults[static_cast<std::size_t>(fault::clock_jump)] = false;
   p.read_permille = std::max<std::uint64_t>(p.read_permille, 300);
+  if (!r.permille(500) || p.members.voters.size() < 3) return;
+  // Leaders that are cut off while their clock is slow and others' are not, and that are asked all the time.
+  p.read_permille = 600;
+  p.work_interval = std::min<instant>(p.work_interval, milliseconds_us);
+  p.fault_interval = 2 * o.election_timeout_max;
+  p.fault_length = 10 * o.election_timeout_max;
+  p.faults.fill(false);
+  for (const fault f : {fault::clock_rate, fault::isolate, fault::crash_leader}) {
+    p.faults[static_cast<std::size_t>(f)] = true;
+  }
+}
+
+/// Reads at any server, and reads that say how stale they are.
+inline void draw_remote_reads(plan& p, rng r) {
+  p.anywhere_permille = r.one_of<std::uint64_t>({0, 300, 700});
+  p.stale_permille = r.one_of<std::uint64_t>({0, 50, 200});
+  p.options.max_pending_reads = static_cast<std::uint32_t>(r.permille(300) ? r.log_between(1, 32) : 65536);
 }
 
 /// Of a stream of its own.
@@ -251,6 +270,7 @@ inline void draw_leadership(plan& p, rng r) {
   detail::draw_work_and_faults(p, r);
   detail::draw_leases(p, rng{seed}.fork(11));
   detail::draw_leadership(p, rng{seed}.fork(8));
+  detail::draw_remote_reads(p, rng{seed}.fork(12));
   p.ending = r.one_of({ending::all, ending::all, ending::core, ending::hub});
   const bool steady = p.options.pre_vote && p.options.check_quorum;
   if (p.ending == ending::hub && (!steady || p.servers.size() < 3)) p.ending = ending::all;
@@ -260,6 +280,15 @@ inline void draw_leadership(plan& p, rng r) {
   p.watch_stability = r.permille(120);
   return p;
 }
+
+namespace detail {
+template <class Add>
+void add_reads(const server::options_type& o, Add&& add) {
+  add("lease_reads", o.lease_reads);
+  add("lease_clock_drift", o.lease_clock_drift);
+  add("max_pending_reads", o.max_pending_reads);
+}
+}  // namespace detail
 
 /// A server's traits in a word.
 [[nodiscard]] inline std::string to_text(const server_traits& t) {
@@ -292,8 +321,7 @@ inline void draw_leadership(plan& p, rng r) {
   add("pre_vote", o.pre_vote);
   add("check_quorum", o.check_quorum);
   add("commit_at_once", o.commit_at_once);
-  add("lease_reads", o.lease_reads);
-  add("lease_clock_drift", o.lease_clock_drift);
+  detail::add_reads(o, add);
   end_line();
   add("transfer_timeout", o.transfer_timeout);
   add("propose_while_target_lags", o.propose_while_target_lags);

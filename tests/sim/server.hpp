@@ -116,6 +116,8 @@ class server : public disk_watcher, public machine_watcher {
   virtual result<proposal> propose(payload command, term_t expected) = 0;
   virtual result<proposal> propose(std::span<const payload> commands) = 0;
   virtual result<void> read(std::uint64_t context) = 0;
+  virtual result<void> read_anywhere(std::uint64_t context) = 0;
+  virtual result<instant> read_stale(instant at_most) = 0;
   virtual result<proposal> change_membership(const membership& target, std::optional<index_t> expected) = 0;
   [[nodiscard]] virtual result<change_preview> preview_change(const membership& target,
                                                               std::optional<index_t> expected) const = 0;
@@ -266,6 +268,8 @@ class engine_server final : public server {
   result<proposal> propose(payload command, term_t expected) override { return node_->propose(command, expected); }
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
+  result<void> read_anywhere(std::uint64_t context) override { return node_->read_anywhere(context); }
+  result<instant> read_stale(instant at_most) override { return node_->read_stale(at_most); }
   result<proposal> change_membership(const membership& target, std::optional<index_t> expected) override {
     return node_->change_membership(target, expected);
   }

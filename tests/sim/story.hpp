@@ -20,7 +20,8 @@ namespace raft::testing {
 /// The names of the kinds of messages, in the order of message_body.
 inline constexpr std::array<const char*, std::variant_size_v<message_body>> message_names{
     "request_pre_vote", "request_pre_vote_reply", "request_vote",     "request_vote_reply",
-    "append_entries",   "append_entries_reply",   "install_snapshot", "install_snapshot_reply"};
+    "append_entries",   "append_entries_reply",   "install_snapshot", "install_snapshot_reply",
+    "timeout_now",      "read_request",           "read_reply"};
 
 [[nodiscard]] inline std::string to_text(const message& m) {
   char text[256];
@@ -50,6 +51,11 @@ inline constexpr std::array<const char*, std::variant_size_v<message_body>> mess
   } else if (const auto* ir = std::get_if<install_snapshot_reply>(&m.body)) {
     std::snprintf(text, sizeof text, "of %" PRIu64 " %s, wants %" PRIu64, number(ir->last_included_index),
                   ir->installed ? "installed" : "not yet", ir->offset);
+  } else if (const auto* ask = std::get_if<read_request>(&m.body)) {
+    std::snprintf(text, sizeof text, "ticket %" PRIx64, ask->ticket);
+  } else if (const auto* told = std::get_if<read_reply>(&m.body)) {
+    std::snprintf(text, sizeof text, "ticket %" PRIx64 " %s %" PRIu64, told->ticket, told->confirmed ? "at" : "no",
+                  number(told->index));
   }
   char line[384];
   std::snprintf(line, sizeof line, "%" PRIu64 " > %" PRIu64 "  %s term %" PRIu64 " %s", number(m.from), number(m.to),

@@ -32,7 +32,9 @@ class workload {
     if (chance_.permille(p.change_permille)) return change_membership(*s);
     if (chance_.permille(p.leadership_permille)) return lead_otherwise(*s);
     if (chance_.permille(p.spurious_tick_permille)) return cluster_->call(*s, [s] { s->tick(); });
-    if (chance_.permille(p.read_permille)) return (void)read(*s);
+    if (chance_.permille(p.stale_permille)) return read_stale();
+    if (chance_.permille(p.read_permille))
+      return chance_.permille(p.anywhere_permille) ? read_anywhere() : (void)read(*s);
     if (chance_.permille(p.span_permille)) return propose_span(*s);
     const std::size_t size = draw_size();
     make_payload(size);
@@ -48,12 +50,18 @@ class workload {
 
   /// Asks for a read; false if it was refused. The context is the last one given out then.
   bool read(server& s) {
+    return read(s, [&s](std::uint64_t context) { return s.read(context); });
+  }
+
+ private:
+  template <class Ask>
+  bool read(server& s, Ask&& ask) {
     const std::uint64_t context = ++contexts_;
     cluster_->counts().add(meter::reads_asked);
     bool asked = false;
     cluster_->call(s, [&] {
       cluster_->checks().read_asked(s, context);
-      const auto answer = s.read(context);
+      const auto answer = ask(context);
       asked = answer.has_value();
       if (!asked) cluster_->checks().read_refused(s, context);
     });
@@ -65,7 +73,28 @@ class workload {
     return asked;
   }
 
- private:
+  server* any_that_hears() {
+    server& any = cluster_->at(chance_.below(cluster_->servers().size()));
+    return any.up && any.paused_until <= cluster_->now() ? &any : nullptr;
+  }
+
+  void read_anywhere() {
+    server* s = any_that_hears();
+    if (s != nullptr) read(*s, [s](std::uint64_t context) { return s->read_anywhere(context); });
+  }
+
+  void read_stale() {
+    server* s = any_that_hears();
+    if (s == nullptr) return;
+    const instant at_most = chance_.log_between(1, 4 * cluster_->chosen().options.election_timeout_max);
+    cluster_->call(*s, [&] {
+      const auto bound = s->read_stale(at_most);
+      cluster_->counts().add(bound ? meter::stale_reads_shown : meter::stale_reads_refused);
+      if (bound && *bound > at_most) cluster_->checks().report("I39", *s, "shows what is more stale than allowed");
+      if (bound) cluster_->checks().read_stale(*s, *bound);
+    });
+  }
+
   static constexpr std::size_t largest_span = 8;
 
   /// Mostly the leader; now and then anyone, since clients err.
@@ -277,7 +306,7 @@ class workload {
     const node_id other{s.id.value % cluster_->servers().size() + 1};
     message m{other, s.id, before.term, append_entries{}};
     append_entries request;
-    switch (chance_.below(6)) {
+    switch (chance_.below(7)) {
       case 0:
         m.to = node_id{99};
         break;
@@ -294,6 +323,9 @@ class workload {
         request.prev_log_index = index_t{UINT64_MAX - 1};
         request.prev_log_term = term_t{1};
         m.body = request;
+        break;
+      case 5:
+        m.body = read_reply{chance_.next(), index_t{UINT64_MAX}, true};
         break;
       default:
         if (before.commit == index_t{} || before.commit < s.disk.image().first_index()) return;

@@ -53,6 +53,10 @@ std::ostream& operator<<(std::ostream& out, const install_snapshot_reply& b) {
 std::ostream& operator<<(std::ostream& out, const timeout_now& b) {
   return out << "timeout_now last " << b.last_log_index << ':' << b.last_log_term;
 }
+std::ostream& operator<<(std::ostream& out, const read_request& b) { return out << "read_request " << b.ticket; }
+std::ostream& operator<<(std::ostream& out, const read_reply& b) {
+  return out << "read_reply " << b.ticket << (b.confirmed ? " at " : " unconfirmed ") << b.index;
+}
 
 std::ostream& operator<<(std::ostream& out, term_t t) { return out << t.value; }
 std::ostream& operator<<(std::ostream& out, index_t i) { return out << i.value; }
@@ -68,6 +72,7 @@ std::ostream& operator<<(std::ostream& out, errc code) {
                                     "transferring",
                                     "ineligible",
                                     "failed",
+                                    "too_stale",
                                     "term_moved",
                                     "invalid_options",
                                     "invalid_configuration",

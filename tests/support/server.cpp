@@ -63,6 +63,8 @@ class server_of final : public server {
     return node_->propose(payload_of(command), expected);
   }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
+  result<void> read_anywhere(std::uint64_t context) override { return node_->read_anywhere(context); }
+  result<ms> read_stale(ms at_most) override { return node_->read_stale(at_most); }
   result<index_t> take_snapshot() override { return node_->take_snapshot(); }
   result<snapshot_meta> begin_snapshot(std::optional<index_t> at) override { return node_->begin_snapshot(at); }
   result<void> write_snapshot(std::string_view bytes) override { return node_->write_snapshot(payload_of(bytes)); }

@@ -62,6 +62,8 @@ class server {
   raft::result<raft::proposal> propose(std::initializer_list<std::string_view> commands);
   virtual raft::result<raft::proposal> propose(std::string_view command, raft::term_t expected) = 0;
   virtual raft::result<void> read(std::uint64_t context) = 0;
+  virtual raft::result<void> read_anywhere(std::uint64_t context) = 0;
+  virtual raft::result<ms> read_stale(ms at_most) = 0;
   virtual raft::result<raft::index_t> take_snapshot() = 0;
   virtual raft::result<raft::snapshot_meta> begin_snapshot(std::optional<raft::index_t> at = {}) = 0;
   virtual raft::result<void> write_snapshot(std::string_view bytes) = 0;

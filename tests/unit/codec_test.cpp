@@ -67,6 +67,8 @@ constexpr std::vector<message> one_of_each(const bytes& wire, std::uint32_t coun
   all.push_back(snapshot_message(data.first(chunk.size() / 3), data.subspan(chunk.size() / 3)));
   all.push_back(from_sender(install_snapshot_reply{index_t{17}, 0xAA, 68, true, 9}));
   all.push_back(from_sender(timeout_now{index_t{17}, term_t{7}}));
+  all.push_back(from_sender(read_request{0x5EED}));
+  all.push_back(from_sender(read_reply{0x5EED, index_t{17}, true}));
   return all;
 }
 
@@ -173,7 +175,7 @@ void seal(bytes& frame, std::size_t head) {
   put32(frame, 4, bitwise_crc(all.first(head).subspan(8)));
 }
 
-constexpr std::array<std::size_t, 9> heads{64, 64, 72, 56, 88, 96, 104, 88, 64};
+constexpr std::array<std::size_t, 11> heads{64, 64, 72, 56, 88, 96, 104, 88, 64, 56, 72};
 
 class generator {
  public:
@@ -231,6 +233,7 @@ TEST_CASE("encode: a truth in a message survives both ways") {
     CHECK(round_trip<checksums::all>(from_sender(request_pre_vote_reply{term_t{1}, truth})));
     CHECK(round_trip<checksums::all>(from_sender(append_entries_reply{truth, index_t{1}, {}, {}, {}, 0})));
     CHECK(round_trip<checksums::all>(from_sender(install_snapshot_reply{index_t{1}, 2, 3, truth, 4})));
+    CHECK(round_trip<checksums::all>(from_sender(read_reply{1, index_t{2}, truth})));
   }
 }
 
@@ -461,7 +464,7 @@ TEST_CASE("decode: refuses sealed frames that no encoder writes") {
       return verdict(frame);
     };
     CHECK(changed([](bytes&) {}) == errc{});
-    CHECK(changed([](bytes& f) { f[9] = std::byte{9}; }) == errc::malformed);
+    CHECK(changed([](bytes& f) { f[9] = std::byte{std::variant_size_v<message_body>}; }) == errc::malformed);
     CHECK(changed([](bytes& f) { f[9] = std::byte{255}; }) == errc::malformed);
     CHECK(changed([](bytes& f) { f[10] = std::byte{1}; }) == errc::malformed);
     CHECK(changed([](bytes& f) { f[11] = std::byte{0x80}; }) == errc::malformed);
@@ -477,12 +480,13 @@ TEST_CASE("decode: refuses sealed frames that no encoder writes") {
 }
 
 TEST_CASE("decode: a truth is 0 or 1") {
-  const std::array<std::pair<message, std::size_t>, 5> truths{{
+  const std::array<std::pair<message, std::size_t>, 6> truths{{
       {from_sender(request_vote{index_t{8}, term_t{3}, true}), 64},
       {from_sender(request_pre_vote_reply{term_t{8}, true}), 56},
       {from_sender(request_vote_reply{true}), 48},
       {from_sender(append_entries_reply{true, index_t{1}, {}, {}, {}, 0}), 48},
       {from_sender(install_snapshot_reply{index_t{1}, 2, 3, true, 4}), 72},
+      {from_sender(read_reply{1, index_t{2}, true}), 64},
   }};
   for (const auto& [m, at] : truths) {
     for (const std::uint64_t value : {std::uint64_t{2}, std::uint64_t{0x100}, std::uint64_t{1} << 63}) {
@@ -628,7 +632,7 @@ TEST_CASE("decode: what it takes from a sealed frame with random words is encode
 
 TEST_CASE("the byte form: one frame of each kind, written out from the tables in codec.hpp and codec_layout.hpp") {
   // length, check; version, kind, flags, check; cluster; from; to; term
-  constexpr std::array<std::string_view, 9> golden{
+  constexpr std::array<std::string_view, 11> golden{
       "40 00 00 00 5c c9 2f 3b 01 00 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "
       "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 "
       "11 00 00 00 00 00 00 00 06 00 00 00 00 00 00 00 ",
@@ -671,6 +675,13 @@ TEST_CASE("the byte form: one frame of each kind, written out from the tables in
       "40 00 00 00 bd 9c e6 b9 01 08 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "
       "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 "
       "11 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 ",
+
+      "38 00 00 00 97 8f da 6a 01 09 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "
+      "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 ed 5e 00 00 00 00 00 00 ",
+
+      "48 00 00 00 de 85 f1 50 01 0a 00 00 00 00 00 00 ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00 "
+      "02 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 ed 5e 00 00 00 00 00 00 11 00 00 00 00 00 00 00 "
+      "01 00 00 00 00 00 00 00 ",
   };
   const bytes hello = from_hex("68 65 6c 6c 6f ");
   bytes wire(16 + 24, std::byte{});
@@ -680,7 +691,7 @@ TEST_CASE("the byte form: one frame of each kind, written out from the tables in
   const payload all{chunk};
   auto carried = entries::parse(wire.data(), wire.size(), 2);
   REQUIRE(carried.has_value());
-  const std::array<message, 9> messages{
+  const std::array<message, 11> messages{
       from_sender(request_pre_vote{index_t{17}, term_t{6}}),
       from_sender(request_pre_vote_reply{term_t{8}, true}),
       from_sender(request_vote{index_t{17}, term_t{6}, true}),
@@ -690,6 +701,8 @@ TEST_CASE("the byte form: one frame of each kind, written out from the tables in
       from_sender(install_snapshot{index_t{17}, term_t{5}, 0xAA, 1000, 64, 9, all.first(3), all.last(4)}),
       from_sender(install_snapshot_reply{index_t{17}, 0xAA, 68, true, 9}),
       from_sender(timeout_now{index_t{17}, term_t{7}}),
+      from_sender(read_request{0x5EED}),
+      from_sender(read_reply{0x5EED, index_t{17}, true}),
   };
   static_assert(std::variant_size_v<message_body> == golden.size());
   for (std::size_t kind = 0; kind < golden.size(); ++kind) {

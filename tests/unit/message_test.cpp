@@ -25,12 +25,14 @@ std::vector<letter> one_of_each() {
           say(1_n, 2_n, 3_t, append_entries_reply{true, 4_i, 5_i, 6_t, 7_i, 8}),
           chunk(1_n, 2_n, 3_t, {4_i, 2_t}, voters_of({1_n, 2_n}), "image", 1, 3),
           say(1_n, 2_n, 3_t, install_snapshot_reply{4_i, 5, 6, true, 7}),
-          say(1_n, 2_n, 3_t, timeout_now{4_i, 3_t})};
+          say(1_n, 2_n, 3_t, timeout_now{4_i, 3_t}),
+          say(1_n, 2_n, 3_t, read_request{4}),
+          say(1_n, 2_n, 3_t, read_reply{4, 5_i, true})};
 }
 
 }  // namespace
 
-TEST_CASE("message_body: nine kinds, in the order of their byte form") {
+TEST_CASE("message_body: every kind, in the order of their byte form") {
   const auto all = one_of_each();
   REQUIRE(all.size() == std::variant_size_v<message_body>);
   for (std::size_t k = 0; k < all.size(); ++k) CHECK(all[k].what.body.index() == k);

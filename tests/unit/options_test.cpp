@@ -56,6 +56,8 @@ TEST_CASE("validate: each relation is named when it does not hold, and its borde
     o.check_quorum = false;
   });
   CHECK(holds([](tunables& o) { o.lease_reads = true; }));
+  broken("max_pending_reads >= 1", [](tunables& o) { o.max_pending_reads = 0; });
+  CHECK(holds([](tunables& o) { o.max_pending_reads = 1; }));
   broken("lease_clock_drift < 1000", [](tunables& o) { o.lease_clock_drift = 1000; });
   CHECK(holds([](tunables& o) { o.lease_clock_drift = 999; }));
   broken("max_entries_per_append >= 1", [](tunables& o) { o.max_entries_per_append = 0; });

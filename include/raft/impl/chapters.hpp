@@ -12,6 +12,7 @@
 #include <raft/impl/membership.hpp>
 #include <raft/impl/proposal.hpp>
 #include <raft/impl/read.hpp>
+#include <raft/impl/remote_read.hpp>
 #include <raft/impl/replication.hpp>
 #include <raft/impl/settle.hpp>
 #include <raft/impl/snapshot.hpp>

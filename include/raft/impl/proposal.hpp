@@ -132,7 +132,7 @@ constexpr void RAFT_NODE::give_up_proposals() {
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::leave_leadership() {
   const auto& lead = std::get<leader_role>(role_);
-  for (const roles::pending_read& read : lead.reads) dropped_reads_.push_back(read.context);
+  for (const roles::pending_read& read : lead.reads) remote_.drop(read.context);
   if constexpr (wants_fates) {
     proposals_.back().give_up = now_ + options_.election_timeout_max + options_.election_timeout_max;
   }

@@ -19,9 +19,13 @@ constexpr result<void> RAFT_NODE::read(std::uint64_t context) {
   if (failed_) return refuse_request(request_kind::read, failure_);
   auto* lead = std::get_if<leader_role>(&role_);
   if (lead == nullptr) return refuse_request(request_kind::read, not_leader());
+  if (lead->reads.size() >= options_.max_pending_reads) {
+    return refuse_request(request_kind::read, {errc::busy, nobody, 0, "max_pending_reads"});
+  }
   if (options_.lease_reads) now_ = clock_.now();
   // A new leader knows what is committed only once an entry of its own term is [paper §8].
   lead->reads.push_back({context, round_for_read(*lead), std::max(commit_index_, lead->first_index)});
+  lead->wanted_round = std::max(lead->wanted_round, lead->reads.back().round);
   settle();
   return {};
 }
@@ -29,13 +33,14 @@ constexpr result<void> RAFT_NODE::read(std::uint64_t context) {
 /// The round that has to be echoed for a read that is asked now. By lease none; it then waits for those before it only.
 RAFT_NODE_TEMPLATE
 constexpr std::uint64_t RAFT_NODE::round_for_read(leader_role& lead) const {
-  if (!options_.lease_reads || transferring() || !holds_lease(lead)) return lead.round + 1;
+  if (!options_.lease_reads || !holds_lease(lead)) return lead.round + 1;
   return lead.reads.empty() ? 0 : lead.reads.back().round;
 }
 
 /// [thesis 6.4.1]: nobody else can have been elected by now. Precondition: now_ is the Clock's.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::holds_lease(leader_role& lead) const {
+  if (transferring()) return false;
   lead.lease.confirm(confirmed_round(lead));
   const std::int64_t promised = count_of(options_.election_timeout_min);
   const std::int64_t drift = static_cast<std::int64_t>(options_.lease_clock_drift);
@@ -51,22 +56,22 @@ constexpr std::uint64_t RAFT_NODE::confirmed_round(const leader_role& lead) cons
 /// Begins a round for reads that have none, as soon as no other is under way.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::begin_round_for_reads(leader_role& lead) {
-  if (lead.reads.empty() || lead.reads.back().round <= lead.round) return;
-  const bool under_way = lead.reads.front().round <= lead.round && confirmed_round(lead) < lead.round;
-  if (!under_way) begin_round(lead);
+  if (lead.wanted_round <= lead.round) return;
+  if (lead.read_round <= confirmed_round(lead)) begin_round(lead);
 }
 
 /// Whether any read waits for an answer: asked after every input.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::reads_are_open() const {
   const auto* lead = std::get_if<leader_role>(&role_);
-  return !dropped_reads_.empty() || (lead != nullptr && !lead->reads.empty());
+  return remote_.has_ended() || (lead != nullptr && !lead->reads.empty());
 }
 
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::answer_reads() {
-  for (const std::uint64_t context : dropped_reads_) answer_read(context, read_fate::dropped, index_t{});
-  dropped_reads_.clear();
+  remote_.tell(last_applied_, [this](std::uint64_t context, index_t index) {
+    answer_read(context, index == index_t{} ? read_fate::dropped : read_fate::ready, index);
+  });
   auto* lead = std::get_if<leader_role>(&role_);
   if (lead == nullptr || lead->reads.empty()) return;
   const std::uint64_t confirmed = confirmed_round(*lead);

@@ -118,6 +118,7 @@ constexpr void RAFT_NODE::suspect_lost_log(peer& p, const append_entries_reply& 
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::begin_round(leader_role& lead) {
   ++lead.round;
+  if (lead.wanted_round == lead.round) lead.read_round = lead.round;
   for (peer& p : lead.peers) p.heartbeat = true;
   look_at_all(lead);
   if (options_.lease_reads) {

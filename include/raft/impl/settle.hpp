@@ -188,6 +188,7 @@ constexpr void RAFT_NODE::send() {
     if (last_words) begin_round(*lead);
     replicate(*lead);
     if (transfer_.under_way()) pursue_transfer(*lead);
+    if (!lead->asked.empty()) answer_asked(*lead);
     if (last_words) retire(*lead);
   }
   if constexpr (Log::durable_on_return) {
@@ -268,6 +269,7 @@ constexpr void RAFT_NODE::fail(const error& why) {
   failed_ = true;
   failure_ = {errc::failed, nobody, why.detail, why.what};
   if (std::holds_alternative<leader_role>(role_)) leave_leadership();
+  remote_.drop_all();
   become<follower>();
   outbox_.clear();
   answer_to_ = nobody;

@@ -72,6 +72,9 @@ constexpr result<void> RAFT_NODE::start() {
     if (failed_) return failure_;
   }
   reset_election_timer();
+  // Another number at another start, by the seed or by the time: no answer to an earlier incarnation is taken for one.
+  const auto start_of_time = static_cast<std::uint64_t>(count_of(duration{now_ - time_point{}}));
+  remote_.begin_with((random_ + start_of_time) * 0x9e3779b97f4a7c15U ^ random_ << 32);
   if (options_.lease_reads) promise_.give(nobody, now_ + options_.election_timeout_min);
   tell(events::started{id_, term(), commit_index_, last_applied_});
   return {};
@@ -94,6 +97,7 @@ constexpr void RAFT_NODE::tick() {
   } else if (now_ >= election_deadline_) {
     on_election_timeout();
   }
+  if (now_ >= remote_.wake()) mind_remote_reads();
   settle();
 }
 
@@ -301,6 +305,7 @@ constexpr typename RAFT_NODE::time_point RAFT_NODE::deadline() const {
   for (const open_proposals& open : proposals_) {
     if (open.give_up < next) next = open.give_up;
   }
+  next = std::min(next, remote_.wake());
   return next;
 }
 
@@ -321,6 +326,7 @@ constexpr typename RAFT_NODE::status_type RAFT_NODE::status() const {
   s.snapshot_term = log_.snapshot().term;
   s.configuration = configuration_;
   s.configuration_index = configuration_index_;
+  s.pending_reads = remote_.size();
   s.failed = failed_;
   s.failure = failure_;
   s.deadline = deadline();
@@ -330,7 +336,7 @@ constexpr typename RAFT_NODE::status_type RAFT_NODE::status() const {
   s.priority = reluctance_.priority(options_.priority);
   if (const auto* lead = std::get_if<leader_role>(&role_)) {
     s.uncommitted_bytes = lead->uncommitted.bytes();
-    s.pending_reads = lead->reads.size();
+    s.pending_reads += lead->reads.size();
     for (const peer& p : lead->peers) {
       const bool full = p.inflight.count() >= options_.max_inflight_messages ||
                         p.inflight.bytes() >= options_.max_inflight_bytes || p.state == progress_state::lost;
