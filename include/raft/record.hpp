@@ -18,7 +18,7 @@
 //   then, over and over: an input                  its number (its place in input_list) and its fields
 //                        and notes of its call     0xf0 reading of the clock, less the one before
 //                                                  0xf1 error of the Log: which call of this input's, code, detail
-//                                                  0xf2 the mark of the Log's first write
+//                                                  0xf2 the mark of the Log's first write; may_lead()
 //                                                  0xf3 which call was a view that did not show all, and how many
 //                                                  0xf4 the sum, u64, little-endian
 //
@@ -76,6 +76,13 @@ constexpr void did_return(tape& t, const result<index_t>& r) {
   r ? t.did(7, r->value) : t.did(8, r.error().code, r.error().leader.value, r.error().detail);
 }
 constexpr void did_return(tape& t, const result<proposal>& r) {
+  r ? t.did(7, r->index.value, r->term.value) : t.did(8, r.error().code, r.error().leader.value, r.error().detail);
+}
+
+constexpr void did_return(tape& t, const result<node_id>& r) {
+  r ? t.did(7, r->value) : t.did(8, r.error().code, r.error().leader.value, r.error().detail);
+}
+constexpr void did_return(tape& t, const result<snapshot_meta>& r) {
   r ? t.did(7, r->index.value, r->term.value) : t.did(8, r.error().code, r.error().leader.value, r.error().detail);
 }
 
@@ -238,6 +245,19 @@ class recorder {
   constexpr result<proposal> leave_joint_configuration() { return put(inputs::leave_joint_configuration{}); }
   constexpr result<index_t> take_snapshot() { return put(inputs::take_snapshot{}); }
   constexpr void campaign() { put(inputs::campaign{}); }
+  constexpr result<void> step(const restored& r) { return put(inputs::restored{r}); }
+  constexpr result<snapshot_meta> begin_snapshot(std::optional<index_t> at = {}) {
+    return put(inputs::begin_snapshot{at});
+  }
+  constexpr result<void> write_snapshot(payload bytes) { return put(inputs::write_snapshot{bytes}); }
+  constexpr result<void> step(const snapshot_written& s) { return put(inputs::snapshot_written{s}); }
+  constexpr result<void> step(const snapshot_abandoned& s) { return put(inputs::snapshot_abandoned{s}); }
+  constexpr result<void> transfer_leadership(node_id target) { return put(inputs::transfer_leadership{target}); }
+  constexpr result<node_id> transfer_leadership() { return put(inputs::transfer_to_best{}); }
+  constexpr result<void> step_down() { return put(inputs::step_down{}); }
+  constexpr void evacuate() { put(inputs::evacuate{}); }
+  constexpr void stop_evacuation() { put(inputs::stop_evacuation{}); }
+  constexpr result<void> forget_leader() { return put(inputs::forget_leader{}); }
 
   /// Writes a sum, so that all up to here can be checked, and hands everything to the sink. The recording may go on.
   constexpr void finish() {

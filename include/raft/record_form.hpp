@@ -271,12 +271,67 @@ struct propose_in_term {
   constexpr auto call(auto& n) const { return n.propose(command, expected); }
 };
 
+struct restored {
+  raft::restored r{};
+  constexpr void form(auto& f) { f(r.index); }
+  constexpr auto call(auto& n) const { return n.step(r); }
+};
+struct begin_snapshot {
+  std::optional<index_t> at{};
+  constexpr void form(auto& f) { f(at); }
+  constexpr auto call(auto& n) const { return n.begin_snapshot(at); }
+};
+struct write_snapshot {
+  payload bytes{};
+  constexpr void form(auto& f) { f(bytes); }
+  constexpr auto call(auto& n) const { return n.write_snapshot(bytes); }
+};
+struct snapshot_written {
+  raft::snapshot_written s{};
+  constexpr void form(auto& f) { f(s.index); }
+  constexpr auto call(auto& n) const { return n.step(s); }
+};
+struct snapshot_abandoned {
+  raft::snapshot_abandoned s{};
+  constexpr void form(auto& f) { f(s.index); }
+  constexpr auto call(auto& n) const { return n.step(s); }
+};
+struct transfer_leadership {
+  node_id target{};
+  constexpr void form(auto& f) { f(target); }
+  constexpr auto call(auto& n) const { return n.transfer_leadership(target); }
+};
+struct transfer_to_best {
+  constexpr void form(auto&) {}
+  constexpr auto call(auto& n) const { return n.transfer_leadership(); }
+};
+struct step_down {
+  constexpr void form(auto&) {}
+  constexpr auto call(auto& n) const { return n.step_down(); }
+};
+struct evacuate {
+  constexpr void form(auto&) {}
+  constexpr void call(auto& n) const { n.evacuate(); }
+};
+struct stop_evacuation {
+  constexpr void form(auto&) {}
+  constexpr void call(auto& n) const { n.stop_evacuation(); }
+};
+struct forget_leader {
+  constexpr void form(auto&) {}
+  constexpr auto call(auto& n) const { return n.forget_leader(); }
+};
+
 }  // namespace inputs
 
 /// In the order of the byte form: an input's number is its place, from 1 on. New ones go to the end.
-using input_list = std::tuple<inputs::tick, inputs::message, inputs::persisted, inputs::applied, inputs::propose,
-                              inputs::read, inputs::change_membership, inputs::leave_joint_configuration,
-                              inputs::take_snapshot, inputs::campaign, inputs::fetched, inputs::propose_in_term>;
+using input_list =
+    std::tuple<inputs::tick, inputs::message, inputs::persisted, inputs::applied, inputs::propose, inputs::read,
+               inputs::change_membership, inputs::leave_joint_configuration, inputs::take_snapshot, inputs::campaign,
+               inputs::fetched, inputs::propose_in_term, inputs::restored, inputs::begin_snapshot,
+               inputs::write_snapshot, inputs::snapshot_written, inputs::snapshot_abandoned,
+               inputs::transfer_leadership, inputs::transfer_to_best, inputs::step_down, inputs::evacuate,
+               inputs::stop_evacuation, inputs::forget_leader>;
 
 namespace detail {
 

@@ -30,7 +30,7 @@ namespace raft {
 namespace detail {
 
 /// What stands between two inputs; numbers above those of any input.
-enum class note : std::uint8_t { time = 0xf0, log_error, first_mark, short_view, sum };
+enum class note : std::uint8_t { time = 0xf0, log_error, answer, short_view, sum };
 
 }  // namespace detail
 
@@ -116,12 +116,13 @@ class tape {
     return answer;
   }
 
-  /// The mark by which the Log's first write goes; `own` is what it is here.
-  constexpr std::uint64_t first_mark(std::uint64_t own) {
+  /// A number that a policy gives, and the node goes by: the mark of the Log's first write, whether a machine may lead.
+  /// `own` is what it is here.
+  constexpr std::uint64_t answer(std::uint64_t own) {
     if (replays_) {
-      if (take(detail::note::first_mark)) notes_(own);
+      if (take(detail::note::answer)) notes_(own);
     } else {
-      out_.push_back(static_cast<std::byte>(detail::note::first_mark));
+      out_.push_back(static_cast<std::byte>(detail::note::answer));
       detail::form_writer{out_}(own);
     }
     did(own);
@@ -332,7 +333,7 @@ struct taped_log {
   constexpr result<mark_t> marked(Write&& write) {
     auto mark = to->log_call(write);
     if (!mark || durable_on_return) return mark;
-    if (!std::exchange(wrote, true)) moved = to->first_mark(mark->value) - mark->value;
+    if (!std::exchange(wrote, true)) moved = to->answer(mark->value) - mark->value;
     return mark_t{mark->value + moved};
   }
 };
@@ -340,6 +341,7 @@ struct taped_log {
 template <class StateMachine>
 struct taped_machine {
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
+  static constexpr bool restores_elsewhere = requires { requires bool(StateMachine::restores_elsewhere); };
   raft::tape* to;
   StateMachine inner;
 
@@ -353,8 +355,20 @@ struct taped_machine {
     return inner.write_snapshot(sink);
   }
   template <class Source>
-  constexpr result<void> restore(Source& source) {
-    return inner.restore(source);
+  constexpr result<void> restore(Source& source) requires requires(StateMachine& m) {
+    m.restore(source);
+  }
+  { return inner.restore(source); }
+  constexpr void begin_restore(const snapshot_meta& meta) requires requires(StateMachine& m) { m.begin_restore(meta); }
+  {
+    to->did(9, meta.index.value, meta.term.value, meta.id);
+    inner.begin_restore(meta);
+  }
+  [[nodiscard]] constexpr bool may_lead() const requires requires(const StateMachine& m) { m.may_lead(); }
+  { return to->answer(inner.may_lead() ? 1 : 0) != 0; }
+  constexpr void on_transfer(node_id target, transfer_fate what) {
+    to->did(10, target.value, what);
+    if constexpr (requires { inner.on_transfer(target, what); }) inner.on_transfer(target, what);
   }
   [[nodiscard]] constexpr index_t applied_index() const requires requires(const StateMachine& m) { m.applied_index(); }
   { return inner.applied_index(); }

@@ -94,6 +94,7 @@ struct recorded_machine {
     state = raft::detail::load_le<std::uint64_t>(image.data());
     return {};
   }
+  [[nodiscard]] bool may_lead() const { return state % 16 != 3; }
   void on_role(role_kind role, term_t, node_id) { times_leader += role == role_kind::leader ? 1 : 0; }
 };
 
@@ -171,6 +172,7 @@ class recorded_cluster {
   std::uint64_t snapshots = 0;
   std::uint64_t changes = 0;
   std::uint64_t reads = 0;
+  std::uint64_t transfers = 0;
 
  private:
   std::uint64_t draw(std::uint64_t below) {
@@ -209,7 +211,9 @@ class recorded_cluster {
     } else if (what < 970) {
       reads += n.read(chance_) ? 1 : 0;
     } else if (what < 973) {
-      n.campaign();
+      lead_otherwise(n);
+    } else if (what < 976) {
+      write_snapshot_in_pieces(n);
     } else if (what < 985) {
       (void)n.step(fetched{n.log().first_index(), n.log().last_index()});
     } else if (what < 995) {
@@ -240,6 +244,38 @@ class recorded_cluster {
     if (draw(4) == 0) return (void)n.propose(command, n.engine().term());
     const std::vector<payload> several(1 + draw(3), payload{command});
     (void)n.propose(several);
+  }
+
+  /// One of the inputs that concern leadership.
+  void lead_otherwise(recorded_node& n) {
+    switch (draw(7)) {
+      case 0:
+        return n.campaign();
+      case 1:
+        transfers += n.transfer_leadership(node_id{1 + draw(4)}) ? 1 : 0;
+        return;
+      case 2:
+        transfers += n.transfer_leadership() ? 1 : 0;
+        return;
+      case 3:
+        return (void)n.step_down();
+      case 4:
+        return (void)n.forget_leader();
+      case 5:
+        return n.evacuate();
+      default:
+        return n.stop_evacuation();
+    }
+  }
+
+  void write_snapshot_in_pieces(recorded_node& n) {
+    const auto meta = n.begin_snapshot();
+    if (!meta) return;
+    const std::vector<std::byte> image(1500, std::byte{0});
+    (void)n.write_snapshot(image);
+    if (draw(4) == 0) return (void)n.step(snapshot_abandoned{meta->index});
+    (void)n.write_snapshot(image);
+    snapshots += n.step(snapshot_written{meta->index}) ? 1 : 0;
   }
 
   void change(recorded_node& n) {
