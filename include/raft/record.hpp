@@ -86,6 +86,11 @@ constexpr void did_return(tape& t, const result<snapshot_meta>& r) {
   r ? t.did(7, r->index.value, r->term.value) : t.did(8, r.error().code, r.error().leader.value, r.error().detail);
 }
 
+template <class Duration>
+constexpr void did_return(tape& t, const result<Duration>& r) {
+  r ? t.did(7, count_of(*r)) : t.did(8, r.error().code, r.error().leader.value, r.error().detail);
+}
+
 /// Calls a node with an input; the answer, if there is one, is an output.
 template <class Input, class Node>
 constexpr auto call_taped(const Input& in, Node& n, tape& t) {
@@ -257,6 +262,10 @@ class recorder {
   constexpr result<void> step_down() { return put(inputs::step_down{}); }
   constexpr void evacuate() { put(inputs::evacuate{}); }
   constexpr void stop_evacuation() { put(inputs::stop_evacuation{}); }
+  constexpr result<void> read_anywhere(std::uint64_t context) { return put(inputs::read_anywhere{context}); }
+  constexpr auto read_stale(typename Clock::duration at_most) {
+    return put(inputs::read_stale{static_cast<std::uint64_t>(count_of(at_most))});
+  }
   constexpr result<void> forget_leader() { return put(inputs::forget_leader{}); }
 
   /// Writes a sum, so that all up to here can be checked, and hands everything to the sink. The recording may go on.

@@ -24,6 +24,7 @@
 #include <raft/configuration_change.hpp>
 #include <raft/entry.hpp>
 #include <raft/message.hpp>
+#include <raft/options.hpp>
 #include <raft/outcome.hpp>
 #include <raft/types.hpp>
 
@@ -322,6 +323,20 @@ struct forget_leader {
   constexpr auto call(auto& n) const { return n.forget_leader(); }
 };
 
+struct read_anywhere {
+  std::uint64_t context = 0;
+  constexpr void form(auto& f) { f(context); }
+  constexpr auto call(auto& n) const { return n.read_anywhere(context); }
+};
+struct read_stale {
+  std::uint64_t at_most = 0;  ///< Ticks of the node's duration.
+  constexpr void form(auto& f) { f(at_most); }
+  template <class Node>
+  constexpr auto call(Node& n) const {
+    return n.read_stale(duration_of<typename Node::duration>(static_cast<std::int64_t>(at_most & INT64_MAX)));
+  }
+};
+
 }  // namespace inputs
 
 /// In the order of the byte form: an input's number is its place, from 1 on. New ones go to the end.
@@ -331,7 +346,7 @@ using input_list =
                inputs::fetched, inputs::propose_in_term, inputs::restored, inputs::begin_snapshot,
                inputs::write_snapshot, inputs::snapshot_written, inputs::snapshot_abandoned,
                inputs::transfer_leadership, inputs::transfer_to_best, inputs::step_down, inputs::evacuate,
-               inputs::stop_evacuation, inputs::forget_leader>;
+               inputs::stop_evacuation, inputs::forget_leader, inputs::read_anywhere, inputs::read_stale>;
 
 namespace detail {
 

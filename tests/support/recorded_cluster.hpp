@@ -172,6 +172,7 @@ class recorded_cluster {
   std::uint64_t snapshots = 0;
   std::uint64_t changes = 0;
   std::uint64_t reads = 0;
+  std::uint64_t reads_elsewhere = 0;
   std::uint64_t transfers = 0;
 
  private:
@@ -208,8 +209,12 @@ class recorded_cluster {
       n.tick();
     } else if (what < 940) {
       propose(n);
-    } else if (what < 970) {
+    } else if (what < 955) {
       reads += n.read(chance_) ? 1 : 0;
+    } else if (what < 965) {
+      reads_elsewhere += n.read_anywhere(chance_) ? 1 : 0;
+    } else if (what < 970) {
+      reads_elsewhere += n.read_stale(static_cast<std::int64_t>(draw(200))) ? 1 : 0;
     } else if (what < 973) {
       lead_otherwise(n);
     } else if (what < 976) {

@@ -67,6 +67,7 @@ TEST_CASE("replay: every server of a busy cluster comes to the same state and th
   CHECK(c.snapshots > 0);
   CHECK(c.changes > 0);
   CHECK(c.reads > 0);
+  CHECK(c.reads_elsewhere > 0);
   CHECK(c.transfers > 0);
   CHECK(c.servers[0].node->machine().state != 0);
 }
