@@ -88,12 +88,15 @@ class node {
   template <class Body>
   constexpr result<void> step(const envelope& m, const Body& body);
 
-  /// Takes in that something is done that this node waited for: a write, an execution, a restore, a fetch. What each
-  /// of these events says, and what follows from it, is said where it is declared (outcome.hpp).
+  /// Takes in that something is done that this node waited for: a write, an execution, a snapshot, a fetch. What
+  /// each event says, and what follows from it, is said where it is declared (outcome.hpp).
   constexpr result<void> step(const persisted& p);
   constexpr result<void> step(const applied& a);
   constexpr result<void> step(const restored& r);
   constexpr result<void> step(const fetched& f);
+  constexpr result<void> step(const snapshot_written& s);
+  constexpr result<void> step(const snapshot_abandoned& s);
+  constexpr result<void> step(const snapshot_carried& c);
 
   /// Appends a command, if this node leads; the bytes are copied into the Log. A refusal means that nothing was
   /// appended, and names the leader if one is known. What was not refused ends in exactly one fate, told by
@@ -142,16 +145,15 @@ class node {
   /// present one. A Log that cannot hold it is not harmed: its error is returned [paper §7].
   constexpr result<index_t> take_snapshot();
 
-  /// The same, piece by piece, while the state machine goes on. `begin_snapshot` names the place, whose state the
-  /// caller has to capture now (a copy, a fork, a persistent structure): `at`, at most last_applied(), which it is
-  /// without one. The image's bytes are given to `write_snapshot` at any later time, in their order;
-  /// `step(snapshot_written)` makes it the current snapshot, and only then entries are let go. If that is refused with
-  /// errc::not_ready (a follower is being sent the present one), report it again later. errc::compacted: a leader's
-  /// snapshot took its place. Any other error, and a restart: it is gone; begin anew.
+  /// The same, piece by piece, while the state machine goes on: names the place, `at` or last_applied(), whose state
+  /// the caller captures now. The image's bytes are given to `write_snapshot` when they are there, in their order; then
+  /// `step(snapshot_written)`, which says how this may end, makes it the current one, and only then entries are let go.
   constexpr result<snapshot_meta> begin_snapshot(std::optional<index_t> at = {});
   constexpr result<void> write_snapshot(payload bytes);
-  constexpr result<void> step(const snapshot_written& s);
-  constexpr result<void> step(const snapshot_abandoned& s);
+
+  /// For a follower whose state machine is damaged: asks whoever leads for a snapshot at least up to what is applied
+  /// here, the index that it answers, and applies nothing until it is there or the node restarts. A leader refuses.
+  constexpr result<index_t> request_snapshot();
 
   /// Acts as if the election timer had fired, whatever speaks for letting others go first. Nothing happens on a leader
   /// or on a node that may not stand.
@@ -383,7 +385,11 @@ class node {
   [[gnu::cold]] constexpr void restore_machine();
   constexpr void machine_is_restored();
   [[gnu::cold]] constexpr void send_chunk(leader_role& lead, peer& p);
+  constexpr bool let_carry(leader_role& lead, peer& p);
+  [[gnu::cold]] constexpr void ask_for_snapshot(node_id leader, std::uint64_t round);
+  [[gnu::cold]] constexpr void on_snapshot_request(peer& p, index_t wanted);
   constexpr void compact_log();
+  [[nodiscard]] constexpr index_t within_trailing_bytes(index_t upto, index_t covered) const;
   // --------------------------------------------------------------------------------------- answers [impl/why.hpp]
   constexpr void explain_count(const leader_role& lead, commit_delay& d) const;
   constexpr void explain_votes(const roles::tally& votes, std::span<const node_id> refused_before,
@@ -469,11 +475,8 @@ class node {
   window handed_{};                          ///< Entries that a state machine elsewhere has not executed yet.
   /// A configuration's bytes: in a chunk being sent, in an entry being written.
   std::vector<std::byte> members_scratch_{};
-  payload members_entry_{};       ///< The latter.
-  bool restore_pending_ = false;  ///< A snapshot was installed; the state machine does not have it yet.
-  mark_t restore_mark_{};
-  index_t restoring_{};              ///< The snapshot from which a state machine is being filled elsewhere; zero: none.
-  index_t own_snapshot_{};           ///< The one that is being written of the own state; zero: none.
+  payload members_entry_{};  ///< The latter.
+  waiting::snapshots snapshots_{};
   bool entries_awaited_ = false;     ///< The next entry to apply is not at hand; the Log fetches it.
   transfer<time_point> transfer_{};  ///< Of leadership, to another node.
   reluctance reluctance_{};          ///< Of this node, to lead.

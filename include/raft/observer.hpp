@@ -91,6 +91,11 @@ struct snapshot_taken {
   index_t index{};
   std::uint64_t size = 0;
 };
+/// A follower asks for a snapshot at `index` or behind, and the present one does not reach that far: take one.
+struct snapshot_wanted {
+  node_id peer{};
+  index_t index{};
+};
 struct snapshot_installed {
   index_t index{};
   term_t term{};

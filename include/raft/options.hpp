@@ -153,6 +153,14 @@ struct options {
   std::uint32_t snapshot_chunk_bytes = 256U << 10;
   /// How many entries before a snapshot stay in the log, so that followers that lag a little need no snapshot.
   std::uint64_t trailing_entries = 1024;
+  /// How many bytes (wire form) they may have: of more, the oldest go, too.
+  std::uint64_t trailing_bytes = 64U << 20;
+  /// The most snapshot bytes a second that a leader sends, to all followers together; zero: as fast as they take them.
+  /// A loop that ticks at a fixed rate sends at most one chunk a tick then. Not for what the Transport carries itself.
+  std::uint64_t snapshot_bytes_per_second = 0;
+  /// How long a Transport that carries snapshots out of band has, since the last sign of life, before it is asked
+  /// again. At least election_timeout_max.
+  Duration snapshot_carry_timeout = milliseconds<Duration>(60'000);
 };
 
 /// Whether the tunables make sense together; if not, the sentence names the relation that does not hold.
@@ -187,6 +195,9 @@ template <class Duration>
   }
   if (o.max_apply_bytes == 0) return broken("max_apply_bytes >= 1");
   if (o.snapshot_chunk_bytes == 0) return broken("snapshot_chunk_bytes >= 1");
+  if (o.snapshot_carry_timeout < o.election_timeout_max) {
+    return broken("snapshot_carry_timeout >= election_timeout_max");
+  }
   return {};
 }
 

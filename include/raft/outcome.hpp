@@ -21,7 +21,9 @@ struct applied {
   index_t index{};
 };
 
-/// A local event: all bytes of the snapshot that was begun at this index were given to `write_snapshot`.
+/// A local event: all bytes of the snapshot that was begun at this index were given to `write_snapshot`. Refused with
+/// errc::not_ready while a follower is being sent the present one: report it again later. With errc::compacted (as
+/// `write_snapshot` is) if a leader's snapshot took its place. After any other error, and a restart, it is gone.
 struct snapshot_written {
   index_t index{};
 };
@@ -29,6 +31,15 @@ struct snapshot_written {
 /// A local event: the snapshot that was begun at this index will not be written to its end.
 struct snapshot_abandoned {
   index_t index{};
+};
+
+/// A local event, of a Transport that carries snapshots out of band: it has brought this one over, or given up. The
+/// leader then waits for the follower's own word, and asks the Transport again if there is none in time; after a
+/// failure it does so after an election timeout. Late and doubled words do no harm.
+struct snapshot_carried {
+  node_id to{};
+  std::uint64_t id = 0;  ///< Of the snapshot, as in the head.
+  bool arrived = false;
 };
 
 /// A local event, of a state machine that restores elsewhere: its state is that of the snapshot at this index. Until

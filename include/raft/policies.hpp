@@ -31,6 +31,13 @@ namespace raft {
 // 2. Optional, and only faster: `send(const envelope&, const Body&)`, a template for any body of a message, is called
 //    instead where there is one, so that no message has to be built to be taken apart again.
 
+// 3. Optional: `send_snapshot(const envelope&, const install_snapshot& head) -> bool` offers to carry a snapshot out of
+//    band, by a way of its own. `head` is its first chunk without the data; `offset` bytes of it the receiver has. On
+//    true the Transport brings the head and the bytes over; on the other side the caller hands them to its node by
+//    `step(envelope, install_snapshot)`, in as many chunks as it likes, the head's fields in each. Either way it ends,
+//    this side reports `step(snapshot_carried{..})`; if nobody does, options.snapshot_carry_timeout ends it. On false
+//    the node sends chunks as usual.
+
 /// `t.send(m)` takes a `const raft::message&`.
 template <class T>
 concept sends_messages = requires(T& t, const message& m) {
@@ -39,6 +46,12 @@ concept sends_messages = requires(T& t, const message& m) {
 
 template <class T>
 concept transport_policy = sends_messages<T>;
+
+/// The optional point 3.
+template <class T>
+concept carries_snapshots = requires(T& t, const envelope& m, const install_snapshot& head) {
+  { t.send_snapshot(m, head) } -> std::same_as<bool>;
+};
 
 /// The optional point 2.
 template <class T>
@@ -79,7 +92,7 @@ concept sends_bodies = requires(T& t, const envelope& m, const append_entries& b
 //    adds bytes to it; `partial()` tells how far it is. `finish_snapshot()` makes it the current one, in one atomic
 //    step with the log's new beginning: if the log holds an entry (meta.index, meta.term), all entries stay, else all
 //    entries go and the log begins at meta.index + 1. It refuses an index at or below that of the current one. The
-//    size and, if it was zero, the id of the meta are set by the Log.
+//    size and, if it was zero, the id of the meta are set by the Log; an id is never zero.
 
 /// `Log::durable_on_return`, `hard_state()` and `store(hard_state)`.
 template <class L>

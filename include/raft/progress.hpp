@@ -36,8 +36,12 @@ struct progress {
   index_t told_commit{};          ///< The highest commit index sent.
   std::uint64_t snapshot_id = 0;  ///< snapshot: which one is being sent,
   std::uint64_t snapshot_offset = 0;  ///< and how many of its bytes the member has.
+  bool requested = false;             ///< snapshot: the member asked for it, and nothing else ends it.
+  bool carried = false;               ///< snapshot: the Transport carries it, out of band.
   TimePoint sent_at{};                ///< snapshot: when the chunk under way was sent.
   TimePoint heard_at{};               ///< When the latest answer came; at the start of the term, then.
+
+  [[nodiscard]] constexpr bool wants_chunk() const noexcept { return state == progress_state::snapshot && !waiting; }
 
   constexpr void become_probe(index_t from) {
     state = progress_state::probe;
@@ -53,6 +57,7 @@ struct progress {
     waiting = false;
     prompt = true;
     suspicion = 0;
+    requested = false;
     inflight.clear();
   }
 
@@ -60,6 +65,7 @@ struct progress {
     state = progress_state::snapshot;
     snapshot_id = id_of_snapshot;
     snapshot_offset = 0;
+    carried = false;
     waiting = false;
     inflight.clear();
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <raft/lease.hpp>
+#include <raft/pace.hpp>
 #include <raft/progress.hpp>
 #include <raft/types.hpp>
 #include <raft/window.hpp>
@@ -75,7 +76,18 @@ struct leader {
   std::vector<asked_read> asked{};           ///< Those of other servers.
   std::uint64_t wanted_round = 0;            ///< The last one that some read waits for,
   std::uint64_t read_round = 0;              ///< and the last one that was begun when some did.
+  raft::pace<TimePoint> pace{};              ///< Used with options.snapshot_bytes_per_second.
   raft::lease<TimePoint> lease{};            ///< Used with options.lease_reads.
+
+  /// Whether a chunk of a snapshot could leave if the limit on their bytes allowed it.
+  [[nodiscard]] constexpr bool chunk_waits() const {
+    return std::any_of(peers.begin(), peers.end(), [](const auto& p) { return p.wants_chunk(); });
+  }
+  /// Whether another follower has waited for one longer than `p`: they take turns.
+  [[nodiscard]] constexpr bool waits_longer_for_a_chunk(const progress<TimePoint>& p) const {
+    return std::any_of(peers.begin(), peers.end(),
+                       [&p](const auto& other) { return other.wants_chunk() && other.sent_at < p.sent_at; });
+  }
 };
 
 }  // namespace roles

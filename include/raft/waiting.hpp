@@ -34,4 +34,16 @@ struct proposals {
   TimePoint give_up{};  ///< When the rest is unknown, after the leadership has ended.
 };
 
+/// Snapshots that somebody works on, by their index; zero: none.
+struct snapshots {
+  bool to_restore = false;  ///< One was installed; the state machine does not have it yet,
+  mark_t restore_mark{};    ///< and does not get it before this write is durable.
+  index_t restoring{};      ///< A state machine is being filled from it elsewhere.
+  index_t own{};            ///< Being written of the own state.
+  /// A leader is asked for one at this index or behind; until it is there nothing is applied. Should this node be
+  /// elected meanwhile, it commits and applies nothing: it is to hand over then.
+  index_t wanted{};
+  std::uint64_t asked_in = 0;  ///< The round of the leader in which it was asked last.
+};
+
 }  // namespace raft::waiting

@@ -97,7 +97,7 @@ rule snapshot_wipes_a_longer_log impl/snapshot.hpp 'const bool held =
   if (index < log_.last_index() && !held) truncate_from_ = index.next();'
 rule installed_before_durable impl/snapshot.hpp 'installed ? speaks_for::everything : speaks_for::term_and_vote);' \
   'speaks_for::term_and_vote);'
-rule restored_before_durable impl/commit.hpp 'if (!is_durable(restore_mark_)) return;' ''
+rule restored_before_durable impl/commit.hpp 'if (!is_durable(snapshots_.restore_mark)) return;' ''
 rule snapshot_with_the_newest_configuration impl/snapshot.hpp 'auto members = configuration_at(at);' \
   'auto members = configuration_at(log_.last_index());'
 rule second_change_while_one_is_open impl/membership.hpp \

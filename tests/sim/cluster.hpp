@@ -73,7 +73,7 @@ class cluster final : private world {
   void calm(const std::vector<server*>& live, link_set cut);
 
  private:
-  enum class event_kind : std::uint8_t { deliver, sync, apply, fetch, restore, piece, restart, work, fault };
+  enum class event_kind : std::uint8_t { deliver, sync, apply, fetch, restore, piece, carry, restart, work, fault };
   struct event {
     instant at = 0;
     std::uint64_t number = 0;
@@ -111,6 +111,8 @@ class cluster final : private world {
   void restore(const event& e);
   void write_piece(const event& e);
   void finish_piecewise(server& s);
+  void carry(const event& e);
+  void bring_over(server& s, const envelope& m, install_snapshot part, payload image);
   void restart(server& s);
   void after_call(server& s);
   void plan_syncs(server& s);
@@ -146,6 +148,8 @@ class cluster final : private world {
   void observed(server& s, const events::message_refused& e) override;
   void observed(server& s, const events::message_ignored& e) override;
   void observed(server& s, const events::snapshot_installed& e) override;
+  void observed(server& s, const events::snapshot_wanted&) override { s.snapshot_wanted = true; }
+  bool offered(server& from, const envelope& m, const install_snapshot& head) override;
   void observed(server& s, const events::log_truncated& e) override;
 
   plan plan_;
@@ -159,6 +163,15 @@ class cluster final : private world {
   std::vector<event> queue_{};
   std::uint64_t pushed_ = 0;
   std::uint64_t events_ = 0;
+  /// A snapshot on its way out of band.
+  struct carriage {
+    envelope about{};
+    install_snapshot head{};
+    std::vector<std::byte> members{};
+    std::vector<std::byte> image{};
+    std::uint32_t sender = 0;  ///< Its incarnation.
+  };
+  std::vector<carriage> carriages_{};
   trace_hash trace_{};
   bool calm_ = false;
 };

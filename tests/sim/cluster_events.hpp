@@ -98,6 +98,9 @@ inline errand cluster::advance() {
     case event_kind::piece:
       write_piece(e);
       break;
+    case event_kind::carry:
+      carry(e);
+      break;
     case event_kind::restart:
       if (at(e.slot).incarnation != e.incarnation) break;
       crash(at(e.slot), never);
@@ -330,6 +333,55 @@ inline void cluster::finish_piecewise(server& s) {
   });
 }
 
+inline bool cluster::offered(server& from, const envelope& m, const install_snapshot& head) {
+  if (m.to.value > servers_.size() || chance_.permille(300)) return false;
+  carriage c{m, head, {head.configuration.begin(), head.configuration.end()}, {}, from.incarnation};
+  while (c.image.size() < head.size) {
+    const auto piece = from.disk.read_snapshot(c.image.size(), UINT32_MAX);
+    if (!piece || piece->empty()) return false;
+    c.image.insert(c.image.end(), piece->begin(), piece->end());
+  }
+  counts_->add(meter::snapshots_offered);
+  const instant delay = calm_ ? 10 : chance_.between(1, plan_.restore_delay);
+  push({now_ + delay, 0, event_kind::carry, static_cast<std::uint32_t>(from.slot), 0, carriages_.size(), 0});
+  carriages_.push_back(std::move(c));
+  return true;
+}
+
+/// It arrives, or part of it, or nothing; and the sender hears the truth, or nothing.
+inline void cluster::carry(const event& e) {
+  const carriage c = std::exchange(carriages_[e.first], {});
+  server& to = at(c.about.to.value - 1);
+  const bool arrives = to.up && to.paused_until <= now_ && (calm_ || !chance_.permille(200));
+  if (arrives) {
+    install_snapshot part = c.head;
+    part.configuration = c.members;
+    bring_over(to, c.about, part, c.image);
+  }
+  server& from = at(e.slot);
+  if (!from.up || from.incarnation != c.sender || (!calm_ && chance_.permille(200))) return;
+  call(from, [&] { (void)from.step(snapshot_carried{c.about.to, c.head.id, arrives}); });
+}
+
+inline void cluster::bring_over(server& s, const envelope& m, install_snapshot part, payload image) {
+  for (bool more = true; more && s.up && !s.look().failed;) {
+    const std::uint64_t left = image.size() - part.offset;
+    const std::uint64_t n = left == 0 ? 0 : 1 + chance_.below(left);
+    part.data = image.subspan(static_cast<std::size_t>(part.offset), static_cast<std::size_t>(n));
+    const message chunk{m.from, m.to, m.term, part};
+    call(s, [&] {
+      const auto taken = s.step(chunk);
+      if (!taken && taken.error().code != errc::failed) {
+        checks_.report("I47", s, "refuses a snapshot that was carried: %s", taken.error().what);
+      }
+      checks_.took_in(s, chunk);
+    });
+    part.offset += n;
+    more = part.offset < image.size() && (calm_ || !chance_.permille(100));
+  }
+  if (part.offset == image.size()) counts_->add(meter::snapshots_carried);
+}
+
 // ---------------------------------------------------------------------------------------------------- after a call
 
 inline void cluster::after_call(server& s) {
@@ -344,6 +396,7 @@ inline void cluster::after_call(server& s) {
   plan_fetch(s);
   plan_restore(s);
   plan_tick(s);
+  if (std::exchange(s.snapshot_wanted, false)) call(s, [&s] { (void)s.take_snapshot(); });
 }
 
 /// A deferred disk gets to its writes: one sync for all that are there, or each by itself.
@@ -423,6 +476,7 @@ inline void cluster::crash(server& s, instant down) {
   s.disk_stalled_until = 0;
   s.sync_issued = s.disk.issued();
   s.restore_planned = s.own_snapshot = {};
+  s.wants_snapshot = s.snapshot_wanted = false;
   s.sync_under_way = s.apply_planned = s.fetch_planned = s.restart_planned = s.got_chunk = false;
   counts_->add(meter::crashes);
   if (left.lost != 0) counts_->add(meter::crashes_that_lost_writes);
@@ -479,7 +533,7 @@ inline void cluster::calm(const std::vector<server*>& live, link_set cut) {
     s->disk_stalled_until = 0;
     s->wake = never;
     s->face.set_rate(now_, clock_face::true_rate);
-    if (s->up && (!stays || s->look().failed || s->disk.stuck())) crash(*s, never);
+    if (s->up && (!stays || s->look().failed || s->disk.stuck() || s->wants_snapshot)) crash(*s, never);
     s->disk.set_cold(0);
     s->disk.heal();
     if (stays) restart(*s);

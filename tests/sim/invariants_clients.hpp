@@ -10,6 +10,7 @@ inline void invariants::i29_applied_is_committed(server& s, index_t index, term_
   if (index > s.look().commit || index > history_.last_committed()) {
     return report("I29", s, "applies %" PRIu64 ", which is not committed", index.value);
   }
+  if (s.wants_snapshot) report("I29", s, "applies %" PRIu64 " while it waits for a snapshot", index.value);
   if (s.machine.to_restore() != index_t{}) {
     report("I29", s, "applies %" PRIu64 " to a machine that is being filled from a snapshot", index.value);
   }
@@ -46,6 +47,7 @@ inline void invariants::executed(server& s, index_t index, std::uint64_t state) 
 inline void invariants::restored(server& s, const snapshot_meta& meta, index_t last_command, std::uint64_t state) {
   shadow& sh = shadow_of(s);
   counts_->add(meter::machines_restored);
+  if (std::exchange(s.wants_snapshot, false)) counts_->add(meter::snapshot_requests_served);
   if (meta.index > history_.last_committed()) {
     return report("I19", s, "restores a snapshot of %" PRIu64 ", which is not committed", meta.index.value);
   }

@@ -19,7 +19,8 @@ enum class meter : std::uint8_t {
   crashes, crashes_at_write, crashes_that_lost_writes, crashes_that_kept_unreported_writes, torn_appends, restarts,
   restarts_of_all, pauses, clock_rates, clock_jumps, disk_stalls, writes_refused, syncs_failed, completions_out_of_order,
   snapshots_refused_by_disk, reads_not_at_hand, cold_fetches, restored_elsewhere,
-  snapshots_in_pieces, snapshots_abandoned, snapshots_overtaken, fixed_rate_ticks,
+  snapshots_in_pieces, snapshots_abandoned, snapshots_overtaken, snapshots_offered, snapshots_carried,
+  snapshot_requests, snapshot_requests_served, fixed_rate_ticks,
   // Elections.
   pre_votes_asked, votes_asked, votes_granted, leaders, campaigns_forced, step_downs, candidacies,
   // Replication.
@@ -53,6 +54,7 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "restarts", "restarts_of_all", "pauses", "clock_rates", "clock_jumps", "disk_stalls", "writes_refused",
     "syncs_failed", "completions_out_of_order", "snapshots_refused_by_disk", "reads_not_at_hand", "cold_fetches",
     "restored_elsewhere", "snapshots_in_pieces", "snapshots_abandoned", "snapshots_overtaken",
+    "snapshots_offered", "snapshots_carried", "snapshot_requests", "snapshot_requests_served",
     "fixed_rate_ticks",
     "pre_votes_asked", "votes_asked", "votes_granted", "leaders", "campaigns_forced", "step_downs", "candidacies",
     "appends_with_entries", "heartbeats", "appends_refused", "truncations", "peers_to_snapshot", "compactions",

@@ -93,6 +93,7 @@ struct plan {
   std::uint64_t anywhere_permille = 0;  ///< Of the reads, those that are asked of any server.
   std::uint64_t stale_permille = 0;     ///< Reads with a bound on how stale they are.
   std::uint64_t snapshot_permille = 0;
+  std::uint64_t snapshot_request_permille = 0;
   std::uint64_t campaign_permille = 0;
   std::uint64_t hostile_permille = 0;
   std::uint64_t spurious_tick_permille = 0;
@@ -175,6 +176,9 @@ inline void draw_options(plan& p, rng& r) {
   o.max_apply_bytes = r.permille(500) ? static_cast<std::uint64_t>(r.log_between(1, 4096)) : o.max_apply_bytes;
   o.snapshot_chunk_bytes = static_cast<std::uint32_t>(r.log_between(32, 4096));
   o.trailing_entries = static_cast<std::uint64_t>(r.permille(250) ? 0 : r.log_between(1, 256));
+  if (r.permille(300)) o.trailing_bytes = static_cast<std::uint64_t>(r.log_between(1, 1 << 14));
+  if (r.permille(300)) o.snapshot_bytes_per_second = static_cast<std::uint64_t>(r.log_between(20, 2000));
+  o.snapshot_carry_timeout = r.between(1, 4) * o.election_timeout_max;
   p.segment_bytes = static_cast<std::size_t>(r.log_between(64, 16384));
   p.image_filler = static_cast<std::size_t>(r.permille(300) ? 0 : r.log_between(1, 2048));
   // A ticker has to be finer than the spread of the timeouts, or candidates keep meeting in one tick.
@@ -206,6 +210,7 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   p.span_permille = r.one_of<std::uint64_t>({0, 100, 500});
   p.read_permille = r.one_of<std::uint64_t>({0, 100, 400});
   p.snapshot_permille = r.one_of<std::uint64_t>({0, 20, 100, 200});
+  p.snapshot_request_permille = r.one_of<std::uint64_t>({0, 0, 2, 10});
   p.campaign_permille = r.one_of<std::uint64_t>({0, 0, 2, 20});
   p.hostile_permille = r.one_of<std::uint64_t>({0, 20});
   p.spurious_tick_permille = r.one_of<std::uint64_t>({0, 0, 50});

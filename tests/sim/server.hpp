@@ -47,6 +47,9 @@ class world {
   virtual void observed(server& s, const events::message_refused& e) = 0;
   virtual void observed(server& s, const events::message_ignored& e) = 0;
   virtual void observed(server& s, const events::snapshot_installed& e) = 0;
+  virtual void observed(server& s, const events::snapshot_wanted& e) = 0;
+  /// Whether the snapshot with this head is carried out of band.
+  virtual bool offered(server& from, const envelope& m, const install_snapshot& head) = 0;
   virtual void observed(server& s, const events::log_truncated& e) = 0;
 
  protected:
@@ -112,6 +115,8 @@ class server : public disk_watcher, public machine_watcher {
   virtual result<void> step(const raft::restored& r) = 0;
   virtual result<void> step(const snapshot_written& s) = 0;
   virtual result<void> step(const snapshot_abandoned& s) = 0;
+  virtual result<void> step(const snapshot_carried& c) = 0;
+  virtual result<index_t> request_snapshot() = 0;
   virtual result<proposal> propose(payload command) = 0;
   virtual result<proposal> propose(payload command, term_t expected) = 0;
   virtual result<proposal> propose(std::span<const payload> commands) = 0;
@@ -159,6 +164,8 @@ class server : public disk_watcher, public machine_watcher {
   bool apply_planned = false;
   bool fetch_planned = false;
   index_t restore_planned{};           ///< The snapshot for which it is planned to be let into the machine.
+  bool snapshot_wanted = false;        ///< It leads, and somebody asked for a newer snapshot than it has.
+  bool wants_snapshot = false;         ///< It asked for one.
   index_t own_snapshot{};              ///< Being written piece by piece; zero: none.
   std::vector<std::byte> own_image{};  ///< What it is to be,
   std::size_t own_written = 0;         ///< and how much of it was written.
@@ -201,8 +208,17 @@ class sim_transport {
   explicit sim_transport(server& from) noexcept : from_(&from) {}
   void send(const message& m) { from_->outside().sent(*from_, m); }
 
- private:
+ protected:
   server* from_;
+};
+
+/// The same, with a way of its own for snapshots.
+class sim_carrier : public sim_transport {
+ public:
+  using sim_transport::sim_transport;
+  bool send_snapshot(const envelope& m, const install_snapshot& head) {
+    return from_->outside().offered(*from_, m, head);
+  }
 };
 
 /// The same for a server that takes messages and sends them by envelope and body (policies.hpp, Transport 2).
@@ -217,6 +233,7 @@ class sim_body_transport : public sim_transport {
 };
 
 static_assert(transport_policy<sim_transport> && !sends_bodies<sim_transport>);
+static_assert(carries_snapshots<sim_carrier> && !carries_snapshots<sim_body_transport>);
 static_assert(transport_policy<sim_body_transport> && sends_bodies<sim_body_transport>);
 
 /// The Observer of a simulated server: a handle. It passes on the events that the simulation counts.
@@ -238,7 +255,7 @@ class engine_server final : public server {
  public:
   /// Half of the servers, so that both ways in and out are used.
   static constexpr bool by_body = Kind == machine_kind::in_place;
-  using transport_type = std::conditional_t<by_body, sim_body_transport, sim_transport>;
+  using transport_type = std::conditional_t<by_body, sim_body_transport, sim_carrier>;
   using node_type = node<transport_type, sim_log<Deferred>, sim_clock, sim_machine<Kind>, sim_observer>;
 
   using server::server;
@@ -264,6 +281,8 @@ class engine_server final : public server {
   result<void> step(const raft::restored& r) override { return node_->step(r); }
   result<void> step(const snapshot_written& s) override { return node_->step(s); }
   result<void> step(const snapshot_abandoned& s) override { return node_->step(s); }
+  result<void> step(const snapshot_carried& c) override { return node_->step(c); }
+  result<index_t> request_snapshot() override { return node_->request_snapshot(); }
   result<proposal> propose(payload command) override { return node_->propose(command); }
   result<proposal> propose(payload command, term_t expected) override { return node_->propose(command, expected); }
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }

@@ -27,6 +27,7 @@ class workload {
     if (s == nullptr) return;
     const plan& p = cluster_->chosen();
     if (chance_.permille(p.snapshot_permille)) return take_snapshot(*s);
+    if (chance_.permille(p.snapshot_request_permille)) return request_snapshot();
     if (chance_.permille(p.campaign_permille)) return campaign(*s);
     if (chance_.permille(p.hostile_permille)) return disturb(*s);
     if (chance_.permille(p.change_permille)) return change_membership(*s);
@@ -287,6 +288,18 @@ class workload {
     cluster_->call(s, [&] {
       const auto taken = s.take_snapshot();
       if (taken) cluster_->counts().add(meter::snapshots_taken);
+    });
+  }
+
+  /// A server finds its state machine damaged.
+  void request_snapshot() {
+    server& s = cluster_->at(chance_.below(cluster_->servers().size()));
+    if (!s.up || s.paused_until > cluster_->now()) return;
+    cluster_->call(s, [&] {
+      if (!s.request_snapshot()) return;
+      s.wants_snapshot = true;
+      s.own_snapshot = {};
+      cluster_->counts().add(meter::snapshot_requests);
     });
   }
 

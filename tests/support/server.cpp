@@ -17,6 +17,13 @@ struct mailbox {
   void send(const message& m) { where->mail.push_back(keep(m)); }
 };
 
+struct carrier_mailbox : mailbox {
+  bool send_snapshot(const envelope& m, const install_snapshot& head) {
+    where->offered.push_back(keep(message{m.from, m.to, m.term, head}));
+    return where->carries;
+  }
+};
+
 struct test_clock {
   using duration = ms;
   using time_point = ms;
@@ -32,17 +39,17 @@ struct watcher {
   }
 };
 
-template <class Log, class Machine>
+template <class Log, class Machine, class Transport = mailbox>
 class server_of final : public server {
  public:
-  using engine = node<mailbox, Log, test_clock, Machine, watcher>;
+  using engine = node<Transport, Log, test_clock, Machine, watcher>;
 
   explicit server_of(std::shared_ptr<world> where) : server(std::move(where)) {}
 
   result<void> begin(node_id id, memory_log log, const setup& how, const recorder& machine) {
     Machine own;
     static_cast<recorder&>(own) = machine;
-    auto made = engine::create(id, how.options, how.seed, mailbox{world_.get()}, Log{std::move(log)},
+    auto made = engine::create(id, how.options, how.seed, Transport{world_.get()}, Log{std::move(log)},
                                test_clock{&world_->now}, std::move(own), watcher{&events});
     if (!made) return made.error();
     node_.emplace(*std::move(made));
@@ -70,6 +77,8 @@ class server_of final : public server {
   result<void> write_snapshot(std::string_view bytes) override { return node_->write_snapshot(payload_of(bytes)); }
   result<void> snapshot_written(index_t index) override { return node_->step(raft::snapshot_written{index}); }
   result<void> snapshot_abandoned(index_t index) override { return node_->step(raft::snapshot_abandoned{index}); }
+  result<index_t> request_snapshot() override { return node_->request_snapshot(); }
+  result<void> carried(const snapshot_carried& c) override { return node_->step(c); }
   result<void> restored(index_t index) override {
     const auto& done = machine().restored;
     const bool again = !done.empty() && done.back() == index;
@@ -103,10 +112,10 @@ class server_of final : public server {
   std::optional<engine> node_{};
 };
 
-template <class Log, class Machine>
+template <class Log, class Machine, class Transport = mailbox>
 result<std::unique_ptr<server>> try_start_as(node_id id, memory_log log, const setup& how, const recorder& machine,
                                              std::shared_ptr<world> where) {
-  auto made = std::make_unique<server_of<Log, Machine>>(std::move(where));
+  auto made = std::make_unique<server_of<Log, Machine, Transport>>(std::move(where));
   if (auto begun = made->begin(id, std::move(log), how, machine); !begun) return begun.error();
   return std::unique_ptr<server>(std::move(made));
 }
@@ -116,6 +125,10 @@ result<std::unique_ptr<server>> try_start_as(node_id id, memory_log log, const s
 result<std::unique_ptr<server>> try_start(node_id id, memory_log log, const setup& how, recorder machine,
                                           std::shared_ptr<world> where) {
   if (where == nullptr) where = std::make_shared<world>();
+  if (how.carrier) {
+    return try_start_as<durable_test_log, recorder, carrier_mailbox>(id, std::move(log), how, machine,
+                                                                     std::move(where));
+  }
   if (how.patient && how.deferred) {
     return try_start_as<deferred_test_log, patient_recorder>(id, std::move(log), how, machine, std::move(where));
   }

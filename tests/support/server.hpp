@@ -25,16 +25,19 @@ using tunables = raft::options<ms>;
 using event = std::variant<raft::events::started, raft::events::role_changed, raft::events::vote_granted,
                            raft::events::message_refused, raft::events::message_ignored, raft::events::log_truncated,
                            raft::events::commit_advanced, raft::events::applied, raft::events::peer_changed,
-                           raft::events::peer_lost_log, raft::events::snapshot_taken, raft::events::snapshot_installed,
-                           raft::events::node_failed, raft::events::message_sent, raft::events::message_received,
-                           raft::events::proposed, raft::events::request_refused, raft::events::fate_told,
-                           raft::events::read_answered, raft::events::configuration_changed,
+                           raft::events::peer_lost_log, raft::events::snapshot_taken, raft::events::snapshot_wanted,
+                           raft::events::snapshot_installed, raft::events::node_failed, raft::events::message_sent,
+                           raft::events::message_received, raft::events::proposed, raft::events::request_refused,
+                           raft::events::fate_told, raft::events::read_answered, raft::events::configuration_changed,
                            raft::events::transfer_begun, raft::events::transfer_ended>;
 
 /// What servers share: the time, and everything that they sent and nobody took in, oldest first.
 struct world {
   ms now = 0;
   std::vector<letter> mail{};
+  /// A snapshot that a carrier was offered: its head, the data apart.
+  std::vector<letter> offered{};
+  bool carries = true;  ///< Whether carriers take it.
 };
 
 /// How servers are built.
@@ -42,6 +45,7 @@ struct setup {
   tunables options{};
   bool deferred = false;   ///< Writes complete when the test says so.
   bool elsewhere = false;  ///< The machine executes when the test says so.
+  bool carrier = false;    ///< The transport carries snapshots out of band.
   bool patient = false;    ///< The machine is filled from a snapshot when the test says so.
   std::uint64_t seed = 1;
 };
@@ -69,6 +73,8 @@ class server {
   virtual raft::result<void> write_snapshot(std::string_view bytes) = 0;
   virtual raft::result<void> snapshot_written(raft::index_t index) = 0;
   virtual raft::result<void> snapshot_abandoned(raft::index_t index) = 0;
+  virtual raft::result<raft::index_t> request_snapshot() = 0;
+  virtual raft::result<void> carried(const raft::snapshot_carried& c) = 0;
   /// A patient machine gets the log's snapshot, if that is the one at `index`; then the node is told.
   virtual raft::result<void> restored(raft::index_t index) = 0;
   virtual raft::result<void> transfer_to(raft::node_id target) = 0;
@@ -114,6 +120,8 @@ class server {
 
   /// What was sent and not taken in. Of a server in a cluster: what all of them sent.
   [[nodiscard]] std::vector<letter>& mail() { return world_->mail; }
+  [[nodiscard]] std::vector<letter>& offered() { return world_->offered; }
+  [[nodiscard]] bool& carries() { return world_->carries; }
   /// Takes all mail away.
   std::vector<letter> take_mail() { return std::exchange(world_->mail, {}); }
   /// Takes all mail away; there must be exactly one letter, and it has to have this body.

@@ -51,6 +51,8 @@ TEST_CASE("validate: each relation is named when it does not hold, and its borde
   CHECK(holds([](tunables& o) { o.heartbeat_interval = 75; }));
   broken("election_timeout_min < election_timeout_max", [](tunables& o) { o.election_timeout_max = 150; });
   CHECK(holds([](tunables& o) { o.election_timeout_max = 151; }));
+  broken("snapshot_carry_timeout >= election_timeout_max", [](tunables& o) { o.snapshot_carry_timeout = 299; });
+  CHECK(holds([](tunables& o) { o.snapshot_carry_timeout = 300; }));
   broken("lease_reads needs check_quorum", [](tunables& o) {
     o.lease_reads = true;
     o.check_quorum = false;

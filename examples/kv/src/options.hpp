@@ -64,7 +64,8 @@ inline constexpr std::string_view usage =
     "  --join              where this server is reached, if it is none of them: it waits for RAFT.ADD\n"
     "  --data              the directory for its log; made if missing, one for each server\n"
     "  --fsync             never: do not wait for the disk; acknowledged writes may be lost with the machine (always)\n"
-    "  --snapshot-entries  take a snapshot and shorten the log after so many entries (500000)\n"
+    "  --snapshot-entries  take a snapshot and shorten the log after so many entries (500000); half of them, or\n"
+    "                      64 MiB, stay for servers that lag\n"
     "  --election-ms       the range of the election timeout in milliseconds (150-300)\n";
 
 namespace detail {

@@ -59,8 +59,11 @@ raft::options<loop_clock::duration> engine_options(const server_options& from) {
   o.election_timeout_min = from.election_min;
   o.election_timeout_max = from.election_max;
   o.heartbeat_interval = loop_clock::duration{from.election_min} / 3;
-  // A follower that lags by less than half of what lies between two snapshots is caught up from the log.
+  // A follower that lags by less than half of what lies between two snapshots is caught up from the log: cheaper than
+  // a snapshot of everything, as long as those entries are no more than a snapshot's worth of memory. Of small entries
+  // that is the count; of large ones the bytes, 64 MiB, are the limit.
   o.trailing_entries = from.snapshot_entries / 2;
+  o.trailing_bytes = std::uint64_t{64} << 20;
   return o;
 }
 

@@ -51,20 +51,20 @@ constexpr void RAFT_NODE::set_commit_index(index_t index) {
 
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::may_apply() const noexcept {
-  return handed_over_ < std::min(commit_index_, durable_index()) || restore_pending_;
+  return handed_over_ < std::min(commit_index_, durable_index()) || snapshots_.to_restore;
 }
 
 /// [Fig. 2, All Servers 1]: in order, once each, what is committed and durable here; a bounded part of it at a time.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::apply() {
-  if (restore_pending_) {
-    if (!is_durable(restore_mark_)) return;
-    if (restoring_ == log_.snapshot().index) return;
+  if (snapshots_.to_restore) {
+    if (!is_durable(snapshots_.restore_mark)) return;
+    if (snapshots_.restoring == log_.snapshot().index) return;
     restore_machine();
-    if (failed_ || restore_pending_) return;
+    if (failed_ || snapshots_.to_restore) return;
   }
   const index_t upto = std::min(commit_index_, durable_index());
-  if (handed_over_ >= upto) return;
+  if (handed_over_ >= upto || snapshots_.wanted != index_t{}) return;
   hand_over(upto);
   note_executed(applies_elsewhere ? last_applied_ : handed_over_);
 }

@@ -36,7 +36,7 @@ constexpr void RAFT_NODE::campaign_if_allowed() {
 /// that can win. With a snapshot of the leader that is not durable yet nobody stands.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::may_campaign() const {
-  if (restore_pending_ && restoring_ == index_t{}) return false;
+  if (snapshots_.to_restore && snapshots_.restoring == index_t{}) return false;
   if (configuration_.is_voter(id_)) return true;
   if (configuration_index_ <= commit_index_) return false;
   const auto former = configuration_at(configuration_index_.previous());

@@ -63,6 +63,7 @@ constexpr detail::verdict RAFT_NODE::on_append_entries(const envelope& m, const 
   const index_t prev = request.prev_log_index;
   const index_t end = prev + batch.count();
   follow(m.from);
+  if (snapshots_.wanted != index_t{}) ask_for_snapshot(m.from, request.round);
   // At or below the commit index everything has been found equal, even what is compacted here (see check_body).
   if (prev > log_.last_index() || (prev > commit_index_ && log_.term_at(prev) != request.prev_log_term)) {
     refuse_append(m.from, request);  // [receiver 2]

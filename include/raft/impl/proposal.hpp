@@ -77,7 +77,7 @@ constexpr void RAFT_NODE::resolve(index_t first, index_t last, term_t of, fate w
 /// does not tell any more; resolve_covered then will.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::resolve_applied() {
-  if (restore_pending_) return;
+  if (snapshots_.to_restore) return;
   for (open_proposals& open : proposals_) {
     if (open.first > open.last || open.first > last_applied_) continue;
     const index_t upto = std::min(open.last, last_applied_);

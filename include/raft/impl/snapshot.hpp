@@ -14,7 +14,7 @@ constexpr result<index_t> RAFT_NODE::take_snapshot() {
   if (auto begun = open_snapshot(last_applied_); !begun) return begun.error();
   auto sink = [this](payload bytes) { return log_.write_snapshot(bytes); };
   if (auto written = machine_.write_snapshot(sink); !written) {
-    own_snapshot_ = index_t{};
+    snapshots_.own = index_t{};
     return written.error();
   }
   return close_snapshot();
@@ -31,9 +31,9 @@ RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::write_snapshot(payload bytes) {
   const detail::entered guard{inside_};
   if (failed_) return failure_;
-  if (own_snapshot_ == index_t{}) return {errc::compacted, "no snapshot is being written; a leader's took its place"};
+  if (snapshots_.own == index_t{}) return {errc::compacted, "no snapshot is being written; a leader's took its place"};
   auto written = log_.write_snapshot(bytes);
-  if (!written) own_snapshot_ = index_t{};
+  if (!written) snapshots_.own = index_t{};
   return written;
 }
 
@@ -41,7 +41,7 @@ RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::step(const snapshot_written& s) {
   const detail::entered guard{inside_};
   if (failed_) return failure_;
-  if (own_snapshot_ == index_t{} || s.index != own_snapshot_) {
+  if (snapshots_.own == index_t{} || s.index != snapshots_.own) {
     return {errc::compacted, "this snapshot is not being written; a leader's took its place"};
   }
   if (auto free = check_present_snapshot(); !free) return free;
@@ -53,7 +53,7 @@ RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::step(const snapshot_abandoned& s) {
   const detail::entered guard{inside_};
   if (failed_) return failure_;
-  if (s.index == own_snapshot_) own_snapshot_ = index_t{};
+  if (s.index == snapshots_.own) snapshots_.own = index_t{};
   return {};
 }
 
@@ -64,14 +64,14 @@ constexpr result<snapshot_meta> RAFT_NODE::open_snapshot(index_t at) {
   if (!members) return members.error();
   const snapshot_meta meta{at, log_.term_at(at), *std::move(members), 0, 0};
   if (auto begun = log_.begin_snapshot(meta); !begun) return begun.error();
-  own_snapshot_ = at;
+  snapshots_.own = at;
   return meta;
 }
 
 /// All its bytes are there: it becomes the current one, and the log may begin later.
 RAFT_NODE_TEMPLATE
 constexpr result<index_t> RAFT_NODE::close_snapshot() {
-  const index_t at = std::exchange(own_snapshot_, index_t{});
+  const index_t at = std::exchange(snapshots_.own, index_t{});
   if (note_write(log_.finish_snapshot())) {
     tell(events::snapshot_taken{at, log_.snapshot().size});
     compact_log();
@@ -83,8 +83,8 @@ constexpr result<index_t> RAFT_NODE::close_snapshot() {
 
 RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::check_take_snapshot(index_t at) const {
-  if (own_snapshot_ != index_t{}) return {errc::not_ready, "a snapshot is being written already"};
-  if (restore_pending_) return {errc::not_ready, "a snapshot of the leader is being installed"};
+  if (snapshots_.own != index_t{}) return {errc::not_ready, "a snapshot is being written already"};
+  if (snapshots_.to_restore) return {errc::not_ready, "a snapshot of the leader is being installed"};
   if (at > last_applied_) return {errc::not_ready, "not everything up to there is applied"};
   if (at <= log_.snapshot().index) return {errc::not_ready, "nothing was applied since the last snapshot"};
   return check_present_snapshot();
@@ -110,27 +110,95 @@ constexpr result<void> RAFT_NODE::check_present_snapshot() const {
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::compact_log() {
   const index_t covered = log_.snapshot().index;
-  if (covered.value <= options_.trailing_entries) return;
-  const index_t upto{covered.value - options_.trailing_entries};
+  const std::uint64_t kept = std::min(covered.value, options_.trailing_entries);
+  const index_t by_count = std::max(index_t{covered.value - kept}, log_.first_index().previous());
+  const index_t upto = within_trailing_bytes(by_count, covered);
   if (upto >= log_.first_index()) note_write(log_.compact(upto));
+}
+
+/// The last entry, at or behind `upto`, behind which those up to `covered` have no more bytes than may trail. Entries
+/// that are not at hand take no room here: they stay. O(pieces of the log), and what is let go.
+RAFT_NODE_TEMPLATE
+constexpr index_t RAFT_NODE::within_trailing_bytes(index_t upto, index_t covered) const {
+  std::uint64_t bytes = 0;
+  for (index_t at = upto; at < covered;) {
+    const auto piece = log_.view(at.next(), covered, UINT32_MAX);
+    if (!piece) return upto;
+    bytes += piece->bytes();
+    at = at + piece->count();
+  }
+  while (bytes > options_.trailing_bytes) {
+    const std::uint64_t excess = bytes - options_.trailing_bytes;
+    const auto piece =
+        log_.view(upto.next(), covered, static_cast<std::uint32_t>(std::min<std::uint64_t>(excess, UINT32_MAX)));
+    if (!piece) return upto;
+    bytes -= piece->bytes();
+    upto = upto + piece->count();
+  }
+  return upto;
 }
 
 // ------------------------------------------------------------------------------------------------ the leader's side
 
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::send_chunk(leader_role& lead, peer& p) {
-  if (p.waiting && now_ - p.sent_at < options_.election_timeout_min) return;
+  const duration patience = p.carried ? options_.snapshot_carry_timeout : options_.election_timeout_min;
+  if (p.waiting && now_ - p.sent_at < patience) return;
   const snapshot_meta& snapshot = log_.snapshot();
   if (p.snapshot_id != snapshot.id || p.snapshot_offset > snapshot.size) p.become_snapshot(snapshot.id);
+  if constexpr (carries_snapshots<Transport>) {
+    if (let_carry(lead, p)) return;
+  }
+  const bool limited = options_.snapshot_bytes_per_second != 0;
+  if (limited && (now_ < lead.pace.free_at() || lead.waits_longer_for_a_chunk(p))) return;
+  p.waiting = true;  // Also for bytes that cannot be read: they are tried again as if the chunk had been lost.
+  p.sent_at = now_;
   const auto data = log_.read_snapshot(p.snapshot_offset, options_.snapshot_chunk_bytes);
   if (!data) return;
   members_scratch_.clear();
   encode(snapshot.configuration, members_scratch_);
   send_now(p.id, install_snapshot{snapshot.index, snapshot.term, snapshot.id, snapshot.size, p.snapshot_offset,
                                   lead.round, members_scratch_, *data});
+  p.heartbeat = false;
+  if (limited) {
+    const auto second = static_cast<std::uint64_t>(count_of(milliseconds<duration>(1000)));
+    const auto bytes = static_cast<std::uint32_t>(data->size());
+    const std::uint64_t ticks = lead.pace.price(bytes, options_.snapshot_bytes_per_second, second);
+    lead.pace.pay(now_, duration_of<duration>(static_cast<std::int64_t>(ticks)), options_.heartbeat_interval);
+  }
+}
+
+/// Offers the whole snapshot to a Transport that may carry it by a way of its own.
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::let_carry(leader_role& lead, peer& p) {
+  const snapshot_meta& snapshot = log_.snapshot();
+  members_scratch_.clear();
+  encode(snapshot.configuration, members_scratch_);
+  p.carried = transport_.send_snapshot(envelope{id_, p.id, term()}, install_snapshot{snapshot.index,
+                                                                                     snapshot.term,
+                                                                                     snapshot.id,
+                                                                                     snapshot.size,
+                                                                                     p.snapshot_offset,
+                                                                                     lead.round,
+                                                                                     members_scratch_,
+                                                                                     {}});
+  if (!p.carried) return false;
   p.waiting = true;
   p.sent_at = now_;
-  p.heartbeat = false;
+  return true;
+}
+
+/// What has arrived is for the follower to say; until then, and after a failure, patience begins anew.
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::step(const snapshot_carried& c) {
+  const detail::entered guard{inside_};
+  if (failed_) return failure_;
+  now_ = clock_.now();
+  peer* p = find_peer(c.to);
+  if (p == nullptr || p->state != progress_state::snapshot || !p->carried || p->snapshot_id != c.id) return {};
+  p->carried = c.arrived;
+  p->sent_at = now_;
+  return {};
 }
 
 RAFT_NODE_TEMPLATE
@@ -141,14 +209,21 @@ constexpr detail::verdict RAFT_NODE::on_install_snapshot_reply(const envelope& m
     return {};
   }
   auto& lead = std::get<leader_role>(role_);
-  if (reply.round > lead.round || (reply.installed && reply.last_included_index > log_.last_index())) {
+  if (reply.round > lead.round || (reply.installed && reply.last_included_index > log_.last_index()) ||
+      (reply.id == 0 && reply.last_included_index > log_.last_index().next())) {
     return {errc::impossible, "an answer to what was never sent"};
   }
   p->heard_at = now_;
   p->look = true;
   p->round = std::max(p->round, reply.round);
   if (reply.installed) {
+    p->requested = false;
     on_append_success(lead, *p, reply.last_included_index);
+  } else if (reply.id == 0) {
+    on_snapshot_request(*p, reply.last_included_index);
+  } else if (p->carried && p->state == progress_state::snapshot && reply.id == p->snapshot_id) {
+    p->snapshot_offset = reply.offset;
+    p->sent_at = now_;
   } else if (p->state == progress_state::snapshot && reply.id == p->snapshot_id) {
     p->snapshot_offset = reply.offset;
     p->waiting = false;
@@ -156,7 +231,38 @@ constexpr detail::verdict RAFT_NODE::on_install_snapshot_reply(const envelope& m
   return {};
 }
 
+/// A follower lacks what its log says that it has. Asked in vain, or twice, or late, this costs a chunk at most: who
+/// has everything says so at once.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::on_snapshot_request(peer& p, index_t wanted) {
+  if (p.state == progress_state::lost || p.state == progress_state::snapshot) return;
+  const snapshot_meta& snapshot = log_.snapshot();
+  if (snapshot.index < wanted) return tell(events::snapshot_wanted{p.id, wanted});
+  p.become_snapshot(snapshot.id);
+  p.requested = true;
+  tell(events::peer_changed{p.id, p.state, p.match});
+}
+
 // ------------------------------------------------------------------------------------------------ the follower's side
+
+RAFT_NODE_TEMPLATE
+constexpr result<index_t> RAFT_NODE::request_snapshot() {
+  const detail::entered guard{inside_};
+  if (failed_) return failure_;
+  if (std::holds_alternative<leader_role>(role_)) return {errc::not_ready, "a leader has nobody to ask"};
+  if (snapshots_.to_restore) return {errc::not_ready, "a snapshot of the leader is being installed"};
+  snapshots_.own = index_t{};
+  snapshots_.wanted = std::max(handed_over_, log_.snapshot().index.next());
+  snapshots_.asked_in = 0;
+  return snapshots_.wanted;
+}
+
+/// Once in a round of the leader; an answer to a chunk that never was, of a snapshot that has no id.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::ask_for_snapshot(node_id leader, std::uint64_t round) {
+  if (std::exchange(snapshots_.asked_in, round) == round) return;
+  queue(leader, install_snapshot_reply{snapshots_.wanted, 0, 0, false, round}, speaks_for::term_and_vote);
+}
 
 /// What no correct leader sends, found in O(1) (and the size of a configuration).
 RAFT_NODE_TEMPLATE
@@ -185,7 +291,8 @@ constexpr detail::verdict RAFT_NODE::on_install_snapshot(const envelope& m, cons
   const index_t index = chunk.last_included_index;
   const bool held =
       index <= commit_index_ || (index <= log_.last_index() && log_.term_at(index) == chunk.last_included_term);
-  if (held) {
+  const bool wanted = snapshots_.wanted != index_t{} && index >= snapshots_.wanted && index > log_.snapshot().index;
+  if (held && !wanted) {
     // Everything that it covers is in the log already [Fig. 13, receiver 6]: nothing is thrown away.
     set_commit_index(index);
     queue(m.from, install_snapshot_reply{index, chunk.id, chunk.size, true, chunk.round}, speaks_for::everything);
@@ -201,14 +308,14 @@ RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::write_chunk() {
   const install_snapshot& chunk = *std::exchange(chunk_, nullptr);
   const partial_snapshot there = log_.partial();
-  const bool same = own_snapshot_ == index_t{} && there.meta.index == chunk.last_included_index &&
+  const bool same = snapshots_.own == index_t{} && there.meta.index == chunk.last_included_index &&
                     there.meta.term == chunk.last_included_term && there.meta.id == chunk.id &&
                     there.meta.size == chunk.size;
   std::uint64_t received = same ? there.received : 0;
   bool installed = false;
   if (chunk.offset == received) {
     if (!same) {
-      own_snapshot_ = index_t{};  // The leader's reaches further, or it would not have been sent.
+      snapshots_.own = index_t{};  // The leader's reaches further, or it would not have been sent.
       const snapshot_meta meta{chunk.last_included_index, chunk.last_included_term,
                                *decode_configuration(chunk.configuration), chunk.size, chunk.id};
       if (!note(log_.begin_snapshot(meta))) return false;
@@ -233,9 +340,12 @@ constexpr bool RAFT_NODE::install() {
     return false;
   }
   const snapshot_meta& snapshot = log_.snapshot();
-  if constexpr (!Log::durable_on_return) durable_.replaced(*mark, snapshot.index);
-  restore_pending_ = true;
-  restore_mark_ = *mark;
+  if constexpr (!Log::durable_on_return) {
+    // A log that goes on behind it was not replaced: what was durable is.
+    log_.last_index() == snapshot.index ? durable_.replaced(*mark, snapshot.index) : durable_.wrote(*mark);
+  }
+  snapshots_.to_restore = true;
+  snapshots_.restore_mark = *mark;
   set_commit_index(snapshot.index);
   refresh_configuration();
   tell(events::snapshot_installed{snapshot.index, snapshot.term});
@@ -247,8 +357,8 @@ RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::restore_machine() {
   const snapshot_meta& snapshot = log_.snapshot();
   if constexpr (restores_elsewhere) {
-    restore_pending_ = true;
-    restoring_ = snapshot.index;
+    snapshots_.to_restore = true;
+    snapshots_.restoring = snapshot.index;
     machine_.begin_restore(snapshot);
   } else {
     std::uint64_t offset = 0;
@@ -265,8 +375,8 @@ constexpr void RAFT_NODE::restore_machine() {
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::machine_is_restored() {
   const snapshot_meta& snapshot = log_.snapshot();
-  restore_pending_ = false;
-  restoring_ = index_t{};
+  snapshots_.to_restore = false;
+  snapshots_.restoring = snapshots_.wanted = index_t{};
   last_applied_ = snapshot.index;
   handed_over_ = snapshot.index;
   tell(events::applied{last_applied_});
@@ -282,7 +392,8 @@ constexpr result<void> RAFT_NODE::step(const restored& r) {
   if (failed_) return failure_;
   const index_t present = log_.snapshot().index;
   if (r.index > present) return {errc::impossible, "a snapshot is reported restored that is not there"};
-  if (restoring_ == index_t{} || r.index != restoring_ || restoring_ != present) return {};
+  if (snapshots_.restoring == index_t{} || r.index != snapshots_.restoring || snapshots_.restoring != present)
+    return {};
   machine_is_restored();
   settle();
   return {};

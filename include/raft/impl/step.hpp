@@ -293,11 +293,13 @@ constexpr node_id RAFT_NODE::leader() const noexcept {
 RAFT_NODE_TEMPLATE
 constexpr typename RAFT_NODE::time_point RAFT_NODE::deadline() const {
   if (failed_) return raft::never<time_point>();
-  const bool may_go_on = handed_over_ == last_applied_ && !entries_awaited_ && !restore_pending_;
+  const bool waits = entries_awaited_ || snapshots_.to_restore || snapshots_.wanted != index_t{};
+  const bool may_go_on = handed_over_ == last_applied_ && !waits;
   if (handed_over_ < std::min(commit_index_, durable_index()) && may_go_on) return now_;
   auto next = raft::never<time_point>();
-  if (std::holds_alternative<leader_role>(role_)) {
+  if (const auto* lead = std::get_if<leader_role>(&role_)) {
     next = heartbeat_deadline_;
+    if (options_.snapshot_bytes_per_second != 0 && lead->chunk_waits()) next = std::min(next, lead->pace.free_at());
   } else if (may_campaign()) {
     next = election_deadline_;
   }

@@ -64,7 +64,7 @@ constexpr leader_absence RAFT_NODE::why_no_leader() const {
     a.why = cause::node_failed;
   } else if (a.leader != nobody) {
     a.why = cause::none;
-  } else if (restore_pending_ && restoring_ == index_t{}) {
+  } else if (snapshots_.to_restore && snapshots_.restoring == index_t{}) {
     a.why = cause::restoring_snapshot;
   } else if (const auto* asks = std::get_if<pre_candidate>(&role_)) {
     explain_votes(asks->votes, asks->refused_before, a);
