@@ -322,6 +322,64 @@ TEST_CASE("transferring: from the beginning to the end, and to the end of the te
   CHECK_FALSE(c[1].transferring());
 }
 
+// ---------------------------------------------------------------------------------------------------- with leases
+
+TEST_CASE("transfer_leadership: leases neither hinder it nor outlive its beginning [B132]") {
+  setup how;
+  how.options.lease_reads = true;
+  cluster c = led_by_one(how);
+  c.pass(100);
+  const auto at_once = [&c] {  // whether 1 answers a read without a message
+    const std::size_t answered = c[1].machine().reads.size();
+    CHECK(c[1].read(5));
+    return c[1].machine().reads.size() == answered + 1;
+  };
+  REQUIRE(at_once());
+  c.deliver();
+  CHECK(c[1].transfer_to(3_n));
+  CHECK_FALSE(at_once());
+  const auto asked = c.take(kind<timeout_now>());
+  c.isolate(3);
+  c.pass(timeout - 1);
+  CHECK_FALSE(at_once());
+  c.pass(1);
+  REQUIRE(c[1].machine().transfers == fates{{3_n, transfer_fate::timed_out}});
+  c.pass(200);
+  CHECK(c[1].leads());
+  CHECK_FALSE(at_once());  // the order may arrive however late: no lease any more in this term
+  c.heal();
+  c.deliver_late(asked);
+  c.deliver();
+  CHECK(c[3].leads());  // although 2 promised 1 at this moment
+}
+
+TEST_CASE("transfer_leadership: a lease comes back after a transfer whose target was never asked") {
+  setup how;
+  how.options.lease_reads = true;
+  cluster c = led_by_one(how);
+  c.pass(100);
+  c.crash(3);
+  CHECK(c[1].propose("b"));  // 3 lacks it, and is not asked
+  CHECK(c[1].transfer_to(3_n));
+  c.pass(timeout);
+  REQUIRE(c[1].machine().transfers == fates{{3_n, transfer_fate::timed_out}});
+  const std::size_t answered = c[1].machine().reads.size();
+  CHECK(c[1].read(5));
+  CHECK(c[1].machine().reads.size() == answered + 1);
+}
+
+TEST_CASE("forget_leader: not while it may read by a lease [B136]") {
+  setup how;
+  how.options.lease_reads = true;
+  auto b = start(2_n, {.members = voters(3)}, how);
+  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 0_i, {no_op(1)})));
+  CHECK(b->forget_leader().error().code == errc::not_ready);
+  CHECK(b->leader() == 1_n);
+  b->now() += 150;
+  CHECK(b->forget_leader());
+  CHECK(b->leader() == nobody);
+}
+
 // ---------------------------------------------------------------------------------------------------- the target
 
 TEST_CASE("on_timeout_now: stands in the next term, and says that the leader asked for it") {
