@@ -156,10 +156,13 @@ TEST_CASE("transfer_leadership: a deadline returns to normal [B144]") {
 
 TEST_CASE("transfer_leadership: its time is an option") {
   setup how;
-  how.options.transfer_timeout = 1000;
+  how.options.transfer_timeout = 1;
   auto a = lone_leader(how);
   CHECK(a->transfer_to(3_n));
-  CHECK(a->status().transfer_deadline == a->now() + 1000);
+  CHECK(a->status().transfer_deadline == a->now() + 1);
+  CHECK(a->deadline() == a->now() + 1);
+  a->pass(1);
+  CHECK(a->machine().transfers == fates{{3_n, transfer_fate::timed_out}});
 }
 
 TEST_CASE("transfer_leadership: a lost timeout_now is sent again with the next heartbeat") {

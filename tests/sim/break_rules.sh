@@ -64,6 +64,14 @@ rule campaign_within_a_promise impl/election.hpp 'if (promise_.binds(id_, now_))
 rule lease_from_the_echo_on lease.hpp 'from_ = watched_from_;' 'from_ = latest_;'
 rule lease_as_long_as_the_promise impl/read.hpp 'duration_of<duration>(promised - (promised * drift + 999) / 1000)' \
   'duration_of<duration>(promised + 0 * drift)'
+rule lease_outlives_the_order_to_stand impl/leadership.hpp 'lead.lease.end_for_good();' 'static_cast<void>(lead);'
+rule every_election_asked_by_the_leader impl/election.hpp 'start_election({last, log_.term_at(last)});' \
+  'start_election({last, log_.term_at(last), true});'
+rule hands_over_to_who_lags impl/leadership.hpp '|| p->match != log_.last_index()) return;' ') return;'
+rule proposals_while_handing_over impl/proposal.hpp 'if (transfer_.refuses)' 'if (false)'
+rule transfer_without_an_end impl/leadership.hpp '} else if (now_ < transfer_.deadline) {' '} else {'
+rule reluctance_without_end impl/leadership.hpp 'if (patient && unwilling()) {' 'if (unwilling()) {'
+rule priority_without_decay transfer.hpp '>> (silent < 31 ? silent : 31)' '>> 0'
 rule read_without_a_round impl/read.hpp 'if (read.round > confirmed || read.index > last_applied_) break;' \
   'if (read.index > last_applied_) break;'
 rule read_before_the_first_commit_of_the_term impl/read.hpp 'std::max(commit_index_, lead->first_index)' 'commit_index_'

@@ -12,6 +12,7 @@ inline void invariants::transfer_begun(server& s, node_id target) {
     report("I18", s, "hands its leadership to %" PRIu64 ", who is no other voter", target.value);
   }
   sh.transfer_target = target;
+  counts_->add(meter::transfers_begun);
 }
 
 /// Each transfer has one fate; "done" means that its target leads and that this server knows it.

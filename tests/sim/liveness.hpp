@@ -8,8 +8,8 @@
 //
 // "In order" is: one leader, known to all; commit and applied index of all equal to the end of its log; the fresh
 // proposal applied and the read answered; every peer in the replicate state with nothing under way; nobody waiting for
-// an answer. Where only one server is connected to all others (the hub), it is that somebody leads, commits and
-// answers.
+// an answer. Where only one server is connected to all others (the hub), or a quorum is connected and the others are in
+// part (the web), it is that somebody leads, commits and answers; and in the web that nobody deposes it later.
 //
 // Some runs go on for 50 election timeouts more, in which no term may change [I44].
 
@@ -37,6 +37,12 @@ class liveness {
       heal_around_a_hub();
       if (!wait_until([this] { return served(); })) return give_up("I45");
       cluster_->counts().add(meter::ends_with_hub);
+    }
+    if (how == ending::web) {
+      heal_a_core_in_a_web();
+      if (!wait_until([this] { return served(); })) return give_up("I45");
+      watch_who_leads_in_the_web();
+      cluster_->counts().add(meter::ends_with_web);
     }
     heal(how == ending::core ? choose_core() : everyone());
     if (how == ending::served) {
@@ -103,6 +109,20 @@ class liveness {
     for (const server* a : live_) {
       for (const server* b : live_) {
         if (a != b && a != hub && b != hub) cut.add(a->slot, b->slot);
+      }
+    }
+    begin(cut);
+  }
+
+  void heal_a_core_in_a_web() {
+    const std::vector<server*> core = choose_core();
+    const auto in_core = [&core](server* s) { return std::find(core.begin(), core.end(), s) != core.end(); };
+    live_ = everyone();
+    link_set cut;
+    for (server* a : live_) {
+      for (server* b : live_) {
+        const bool linked = a == b || (in_core(a) && in_core(b)) || chance_.permille(500);
+        if (!linked) cut.add(a->slot, b->slot);
       }
     }
     begin(cut);
@@ -220,6 +240,26 @@ class liveness {
                                   s->look().term.value, term.value);
       }
     }
+  }
+
+  /// [I44, I45] Once those who had fallen behind were heard, nobody who is partly connected deposes who leads.
+  void watch_who_leads_in_the_web() {
+    const instant timeout = cluster_->chosen().options.election_timeout_max;
+    pass(20 * timeout + cluster_->chosen().reserve());
+    server* leader = cluster_->leader();
+    if (leader == nullptr) return give_up("I45");
+    const term_t term = leader->look().term;
+    pass(30 * timeout);
+    const glance now = leader->look();
+    if (now.role != role_kind::leader || now.term != term) {
+      cluster_->checks().report("I44", *leader, "was deposed in term %" PRIu64 " by who is partly connected",
+                                term.value);
+    }
+  }
+
+  void pass(instant length) {
+    const instant end = cluster_->now() + length;
+    while (!broken() && cluster_->now() < end && cluster_->next_moment() < end) (void)cluster_->advance();
   }
 
   // ---- what is not

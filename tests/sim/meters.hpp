@@ -40,7 +40,7 @@ enum class meter : std::uint8_t {
   // Answers to "why?".
   absences_with_refusals, pauses_by_limits, delays_of_earlier_terms, delays_of_own_disks,
   // The shape of the cluster and of the end.
-  learners, joint_configurations, single_voters, even_voters, ends_with_all, ends_with_core, ends_with_hub, ends_with_service, stability_watched,
+  learners, joint_configurations, single_voters, even_voters, ends_with_all, ends_with_core, ends_with_hub, ends_with_web, ends_with_service, stability_watched,
   count_,  ///< Not a meter: how many there are.
 };
 // clang-format on
@@ -72,7 +72,7 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "leaders_removed",
     "absences_with_refusals", "pauses_by_limits", "delays_of_earlier_terms", "delays_of_own_disks",
     "learners", "joint_configurations", "single_voters", "even_voters", "ends_with_all", "ends_with_core",
-    "ends_with_hub", "ends_with_service", "stability_watched",
+    "ends_with_hub", "ends_with_web", "ends_with_service", "stability_watched",
 };
 // clang-format on
 static_assert(meter_names.back() != nullptr, "every meter has a name");

@@ -45,6 +45,7 @@ enum class ending : std::uint8_t {
   all,     ///< Every server, fully connected.
   core,    ///< A quorum, fully connected; the rest stay down.
   hub,     ///< Every server, but each is connected to one alone (I45).
+  web,     ///< Every server; a quorum is fully connected, of all other links some are there, each way by itself (I45).
   served,  ///< Every server; it is enough that somebody leads, commits and answers.
 };
 
@@ -276,9 +277,10 @@ inline void draw_leadership(plan& p, rng r) {
   detail::draw_leases(p, rng{seed}.fork(11));
   detail::draw_leadership(p, rng{seed}.fork(8));
   detail::draw_remote_reads(p, rng{seed}.fork(12));
-  p.ending = r.one_of({ending::all, ending::all, ending::core, ending::hub});
+  p.ending = r.one_of({ending::all, ending::all, ending::core, ending::hub, ending::web});
   const bool steady = p.options.pre_vote && p.options.check_quorum;
-  if (p.ending == ending::hub && (!steady || p.servers.size() < 3)) p.ending = ending::all;
+  const bool partial = p.ending == ending::hub || p.ending == ending::web;
+  if (partial && (!steady || p.servers.size() < 3)) p.ending = ending::all;
   // Which quorum would do is not known where the membership changes; and servers that were removed and do not know it
   // disturb those that are not steady.
   if (p.change_permille != 0) p.ending = steady ? ending::all : ending::served;

@@ -224,7 +224,7 @@ class workload {
   void transfer(server& s, Call&& into) {
     bool begun = false;
     cluster_->call(s, [&] { begun = into(); });
-    cluster_->counts().add(begun ? meter::transfers_begun : meter::transfers_refused);
+    if (!begun) cluster_->counts().add(meter::transfers_refused);
   }
 
   void forget_leader(server& s) {
