@@ -49,10 +49,10 @@ class counters {
     return first_answer_ - marked_;
   }
 
-  /// The longest time between two answers, of whichever threads.
-  [[nodiscard]] steady::duration longest_pause() {
+  /// The longest time between two answers, of whichever threads, since this was asked last.
+  [[nodiscard]] double longest_pause_ms() {
     const std::lock_guard lock{mutex_};
-    return longest_pause_;
+    return std::chrono::duration<double, std::milli>(std::exchange(longest_pause_, {})).count();
   }
 
   [[nodiscard]] long long acknowledged() {

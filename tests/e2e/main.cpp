@@ -507,7 +507,81 @@ void members_replaced() {
   load.stop();
   load.verify(c.clients());
   std::printf("    one server to five, then five replaced: %lld commands acknowledged, longest pause %.0f ms\n",
-              load.acknowledged(), std::chrono::duration<double, std::milli>(load.longest_pause()).count());
+              load.acknowledged(), load.longest_pause_ms());
+}
+
+// ---------------------------------------------------------------------------------------------------- leadership
+
+void leadership_transferred() {
+  cluster c{program, place("transfer"), 3};
+  c.start_all();
+  c.leader();
+  counters load{c.clients(), 4};
+  std::vector<double> pauses;
+  for (int round = 0; round < 20; ++round) {
+    const int leader = c.leader();
+    const int target = (leader + 1 + round % 2) % 3;
+    std::this_thread::sleep_for(milliseconds(100));
+    static_cast<void>(load.longest_pause_ms());
+    connection link = connected(c.client(leader));
+    expect("RAFT.TRANSFER", "OK", ask(link, {"RAFT.TRANSFER", std::to_string(target + 1)}).text);
+    std::this_thread::sleep_for(milliseconds(100));
+    pauses.push_back(load.longest_pause_ms());
+    require(leader_of(c.clients()) == target, "the target leads");
+  }
+  // A server that is asked to end hands leadership over first.
+  const int leader = c.leader();
+  c.signal(leader, SIGTERM);
+  expect("its exit code", "0", std::to_string(c.wait_for_end(leader, milliseconds(5000))));
+  std::this_thread::sleep_for(milliseconds(100));
+  const double at_the_end = load.longest_pause_ms();
+  c.leader();
+  load.stop();
+  load.verify(c.clients());
+  std::sort(pauses.begin(), pauses.end());
+  std::printf("    20 transfers under load: pause median %.1f ms, worst %.1f ms; at the end of a leader %.1f ms\n",
+              pauses[pauses.size() / 2], pauses.back(), at_the_end);
+}
+
+/// A command of a session is done once, whoever is asked again, and with whatever server.
+void session_retried() {
+  cluster c{program, place("session"), 3};
+  c.start_all();
+  cluster_client client{c.clients()};
+  const std::string session = ask(client, {"SESSION.OPEN"}).text;
+  const std::vector<std::string> command = {"SESSION.DO", session, "1", "INCR", "once"};
+  expect("the first time", "1", ask(client, command).text);
+  for (int leaders = 0; leaders < 2; ++leaders) {
+    connection link = connected(c.client(c.leader()));
+    expect("RAFT.TRANSFER", "OK", ask(link, {"RAFT.TRANSFER"}).text);
+    c.leader();
+    expect("under another leader", "1", ask(client, command).text);
+  }
+  for (int i = 0; i < 3; ++i) c.kill9(i);
+  c.start_all();
+  c.leader();
+  expect("after a restart of all", "1", ask(client, command).text);
+  expect("what was done", "1", ask(client, {"GET", "once"}).text);
+}
+
+void numbers_shown() {
+  const std::uint16_t port = free_port();
+  cluster c{program, place("numbers"), 1};
+  c.start(0, {}, {"--metrics", "127.0.0.1:" + std::to_string(port)});
+  c.await_start(0);
+  c.leader();
+  const auto page = [port](const std::string& request) {
+    // What a shell has for this; the page ends with the connection.
+    return output_of("bash -c 'exec 3<>/dev/tcp/127.0.0.1/" + std::to_string(port) + "; printf \"" + request +
+                     "\\r\\n\\r\\n\" >&3; timeout 5 cat <&3'");
+  };
+  const std::string good = page("GET /metrics HTTP/1.1");
+  require(good.starts_with("HTTP/1.0 200 OK"), "the page: " + good.substr(0, 60));
+  for (const char* line : {"\nraft_is_leader 1", "\n# TYPE raft_proposals_total counter", "\nraft_kv_clients "}) {
+    require(good.find(line) != std::string::npos, std::string("the page has no ") + line);
+  }
+  require(page("GET /nothing HTTP/1.1").starts_with("HTTP/1.0 404"), "another page");
+  require(page("DELETE /metrics HTTP/1.1").starts_with("HTTP/1.0 405"), "another method");
 }
 
 struct scenario {
@@ -527,6 +601,9 @@ constexpr scenario scenarios[] = {
     {"refusals_at_the_start", refusals_at_the_start},
     {"histories", histories},
     {"members_replaced", members_replaced},
+    {"leadership_transferred", leadership_transferred},
+    {"session_retried", session_retried},
+    {"numbers_shown", numbers_shown},
 };
 
 int passed = 0;

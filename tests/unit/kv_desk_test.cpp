@@ -344,6 +344,36 @@ TEST_CASE("expect_change: a leader that removes itself leads no longer when it i
   CHECK(taken(c) == "+OK\r\n");
 }
 
+TEST_CASE("expect_transfer: answered once, with how it ended") {
+  world w;
+  for (const auto& [fate, words] : {std::pair{raft::transfer_fate::done, "+OK\r\n"},
+                                    std::pair{raft::transfer_fate::timed_out, "-ERR the transfer took too long\r\n"},
+                                    std::pair{raft::transfer_fate::aborted, "-ERR the transfer was broken off\r\n"}}) {
+    client& c = w.here.open();
+    w.here.begin_turn();
+    w.here.expect_transfer(c);
+    CHECK(taken(c).empty());
+    w.here.on_transfer(fate);
+    CHECK(taken(c) == words);
+    w.here.on_transfer(fate);
+    CHECK(taken(c).empty());
+  }
+}
+
+TEST_CASE("batch: a batch that is not proposed in its turn is proposed with the next one") {
+  world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"INCR", "n"});
+  CHECK(w.here.batch().size() == 1);  // refused while leadership is handed over: kept
+  w.here.begin_turn();
+  w.send(a, {"INCR", "n"});
+  w.propose();
+  w.apply(1);
+  w.apply(2);
+  CHECK(taken(a) == ":1\r\n:2\r\n");
+}
+
 TEST_CASE("set_members: clients are sent to where the leader is now") {
   world w;
   w.follow(9);

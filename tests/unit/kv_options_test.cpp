@@ -52,6 +52,15 @@ TEST_CASE("options: a server that joins is none of those that began the cluster,
   }
 }
 
+TEST_CASE("options: where the numbers are shown") {
+  server_options o;
+  CHECK(refusal({"--id", "1", "--cluster", three, "--data", "d"}, &o) == "");
+  CHECK_FALSE(o.metrics.has_value());
+  CHECK(refusal({"--id", "1", "--cluster", three, "--data", "d", "--metrics", "::1:90"}, &o) == "");
+  CHECK(o.metrics == address{"::1", 90});
+  CHECK(refusal({"--metrics", "90"}) == "bad value for --metrics");
+}
+
 TEST_CASE("place_of: says where a member is, and is read back") {
   const member m{7, {"::1", 9}, {"host.example", 10}};
   CHECK(place_of(m) == "::1:9/host.example:10");

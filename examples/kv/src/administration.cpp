@@ -1,4 +1,5 @@
-// What an operator asks of a server: to change the members of the cluster, and why nothing happens.
+// What an operator asks of a server: to change the members of the cluster, to let another one lead, why nothing
+// happens, and its numbers.
 
 #include <algorithm>
 #include <string>
@@ -83,6 +84,46 @@ void service::change_members(client& c, const command& what) {
   say_error(place.error().code == raft::errc::not_leader ? desk_.elsewhere()
             : place.error().code == raft::errc::failed   ? std::string(texts::unknown)
                                                          : std::string("ERR ") + place.error().what);
+}
+
+/// RAFT.TRANSFER [id]: leadership goes to that server, or to the one that has the most of the log.
+void service::transfer(client& c, const command& what) {
+  const auto say_error = [&](const std::string& text) {
+    desk_.say(c, [&text](std::string& out) { resp::write_error(out, text); });
+  };
+  if (what.words.size() > 1) return say_error("ERR wrong number of arguments for 'raft.transfer' command");
+  if (!desk_.leading()) return say_error(desk_.elsewhere());
+  raft::result<void> begun;
+  if (what.words.empty()) {
+    if (const auto best = engine_->transfer_leadership(); !best) begun = best.error();
+  } else {
+    const auto id = to_count(what.words[0]);
+    if (!id) return say_error("ERR a server is named by its number");
+    begun = engine_->transfer_leadership(raft::node_id{*id});
+  }
+  if (!begun) return say_error(std::string("ERR ") + begun.error().what);
+  desk_.expect_transfer(c);
+}
+
+bool service::hand_over() {
+  if (!desk_.leading() || engine_->failed()) return false;
+  return engine_->transferring() || engine_->transfer_leadership().has_value();
+}
+
+std::string service::metrics() const {
+  std::string page;
+  const auto put = [&page](std::string_view name, std::string_view help, std::string_view type, std::uint64_t value) {
+    page.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name).append(" ");
+    page.append(type).append("\n").append(name).append(" ").append(std::to_string(value)).append("\n");
+  };
+  engine_->observer().for_each([&put](const raft::metric& m) {
+    put(m.name, m.help, m.type == raft::metric_type::counter ? "counter" : "gauge", m.value);
+  });
+  put("raft_kv_keys", "Keys that are stored.", "gauge", desk_.state().keys());
+  put("raft_kv_sessions", "Sessions that are kept.", "gauge", desk_.state().session_count());
+  put("raft_kv_clients", "Connections of clients.", "gauge", desk_.connections());
+  put("raft_kv_waiting_writes", "Commands that wait for the log.", "gauge", desk_.waiting_writes());
+  return page;
 }
 
 /// RAFT.WHY: why there is no leader, and why members are not sent more; RAFT.WHY index: why it is not committed.

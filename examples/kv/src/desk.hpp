@@ -174,6 +174,9 @@ class desk {
     changes_.push_back({place.index, place.term, c.number, c.replies.expect_write(turn_), turn_});
   }
 
+  /// Leadership is being handed over; the client is answered when that has ended.
+  void expect_transfer(client& c) { transfers_.push_back({{}, {}, c.number, c.replies.expect_write(turn_), turn_}); }
+
   /// What to answer where this server cannot help: the text of an error.
   [[nodiscard]] std::string elsewhere() const {
     for (const member& m : cluster_) {
@@ -226,6 +229,13 @@ class desk {
   void on_role(raft::role_kind role, raft::node_id leader) {
     leading_ = role == raft::role_kind::leader;
     leader_ = leader;
+  }
+
+  void on_transfer(raft::transfer_fate what) {
+    const std::string_view reply = what == raft::transfer_fate::done        ? "+OK\r\n"
+                                   : what == raft::transfer_fate::timed_out ? "-ERR the transfer took too long\r\n"
+                                                                            : "-ERR the transfer was broken off\r\n";
+    for (const waiter& w : std::exchange(transfers_, {})) reply_to(w, reply);
   }
 
   /// The membership in force, and the entry that it is from.
@@ -308,10 +318,13 @@ class desk {
     while (!waiters_.empty() && waiters_.front().done) waiters_.pop();
   }
 
-  void fail(const waiter& w, std::string_view reply) {
+  void fail(const waiter& w, std::string_view reply) { reply_to(w, "-" + std::string(reply) + "\r\n"); }
+
+  /// This is the answer, and not what the command's execution would bring.
+  void reply_to(const waiter& w, std::string_view reply) {
     client* c = find(w.client);
     if (c == nullptr) return;
-    c->replies.fail(w.number, "-" + std::string(reply) + "\r\n", confirmed_, reader());
+    c->replies.fail(w.number, reply, confirmed_, reader());
     note(*c);
   }
 
@@ -347,11 +360,7 @@ class desk {
   void end_changes(Meant&& meant, std::string_view error) {
     std::erase_if(changes_, [&](const waiter& w) {
       if (!meant(w)) return false;
-      client* const c = find(w.client);
-      if (c == nullptr) return true;
-      const std::string reply = error.empty() ? "+OK\r\n" : "-" + std::string(error) + "\r\n";
-      c->replies.fail(w.number, reply, confirmed_, reader());
-      note(*c);
+      reply_to(w, error.empty() ? "+OK\r\n" : "-" + std::string(error) + "\r\n");
       return true;
     });
   }
@@ -376,7 +385,8 @@ class desk {
   std::vector<raft::payload> batch_payloads_{};
   fifo<waiter> waiters_{};  ///< By term, then by index.
 
-  std::vector<waiter> changes_{};  ///< Of the membership; `done`: its entry is applied.
+  std::vector<waiter> changes_{};    ///< Of the membership; `done`: its entry is applied.
+  std::vector<waiter> transfers_{};  ///< Of leadership: one at a time, but for who asks while it ends.
   bool joint_ = false;
   raft::index_t configuration_index_{};
 

@@ -37,10 +37,11 @@ struct member {
 
 struct server_options {
   std::uint64_t id = 0;
-  std::vector<member> cluster{};  ///< The servers that began it, by id.
-  std::optional<member> join{};   ///< This server, if it is not one of them.
-  std::string data{};             ///< The directory of the log.
-  bool sync = true;               ///< --fsync always
+  std::vector<member> cluster{};     ///< The servers that began it, by id.
+  std::optional<member> join{};      ///< This server, if it is not one of them.
+  std::optional<address> metrics{};  ///< Where its numbers are shown.
+  std::string data{};                ///< The directory of the log.
+  bool sync = true;                  ///< --fsync always
   std::uint64_t snapshot_entries = 500'000;
   std::chrono::milliseconds election_min{150};
   std::chrono::milliseconds election_max{300};
@@ -55,7 +56,7 @@ struct server_options {
 inline constexpr std::string_view usage =
     "usage: raft-kv --id N --cluster \"1=HOST:RAFTPORT/HOST:CLIENTPORT,2=...\" --data DIR\n"
     "               [--join HOST:RAFTPORT/HOST:CLIENTPORT] [--fsync always|never] [--snapshot-entries N]\n"
-    "               [--election-ms LO-HI]\n"
+    "               [--election-ms LO-HI] [--metrics HOST:PORT]\n"
     "\n"
     "One server of a replicated key-value store that speaks the Redis protocol.\n"
     "  --id                which server this is; an id is never used again\n"
@@ -66,7 +67,8 @@ inline constexpr std::string_view usage =
     "  --fsync             never: do not wait for the disk; acknowledged writes may be lost with the machine (always)\n"
     "  --snapshot-entries  take a snapshot and shorten the log after so many entries (500000); half of them, or\n"
     "                      64 MiB, stay for servers that lag\n"
-    "  --election-ms       the range of the election timeout in milliseconds (150-300)\n";
+    "  --election-ms       the range of the election timeout in milliseconds (150-300)\n"
+    "  --metrics           where http://HOST:PORT/metrics shows its numbers in Prometheus' text form (nowhere)\n";
 
 namespace detail {
 
@@ -144,6 +146,9 @@ inline bool parse(std::span<const std::string_view> words, server_options& out, 
     } else if (name == "--join") {
       out.join = detail::parse_place(1, value);  // whose it is is told by --id, in whatever order they come
       if (!out.join) return wrong(name);
+    } else if (name == "--metrics") {
+      out.metrics = detail::parse_address(value);
+      if (!out.metrics) return wrong(name);
     } else if (name == "--data") {
       if (value.empty()) return wrong(name);
       out.data = value;

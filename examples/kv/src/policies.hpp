@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include <raft/counters.hpp>
 #include <raft/node.hpp>
 
 #include "service.hpp"
@@ -36,25 +37,33 @@ class service::machine {
     to_->desk_.on_fate(first, last, term, what);
   }
   void on_read(std::uint64_t turn, raft::read_fate what, raft::index_t) { to_->desk_.on_read(turn, what); }
+  void on_transfer(raft::node_id to, raft::transfer_fate what) {
+    if (what == raft::transfer_fate::done) to_->log("handed leadership over to " + std::to_string(to.value));
+    to_->desk_.on_transfer(what);
+  }
   void on_configuration(const raft::configuration& c, raft::index_t index) { to_->take_members(c, index); }
 
  private:
   service* to_;
 };
 
-class service::watcher {
+class service::watcher : public raft::counting_observer {
  public:
   explicit watcher(service& to) : to_(&to) {}
 
+  using counting_observer::on;
   void on(const raft::events::peer_lost_log& e) {
+    counting_observer::on(e);
     to_->log("server " + std::to_string(e.peer.value) + " has lost entries that it had acknowledged (it had " +
              std::to_string(e.acknowledged.value) + ", now " + std::to_string(e.last_log_index.value) +
              "): it is not counted any more");
   }
   void on(const raft::events::snapshot_installed& e) {
+    counting_observer::on(e);
     to_->log("took the leader's snapshot at index " + std::to_string(e.index.value));
   }
   void on(const raft::events::message_refused& e) {
+    counting_observer::on(e);
     to_->log("refused a message of server " + std::to_string(e.from.value) + ": " + e.why.what);
   }
 

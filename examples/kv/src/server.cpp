@@ -1,5 +1,6 @@
 #include "server.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 
@@ -9,22 +10,26 @@ bool server::open(std::string& why) {
   signals_.add(SIGINT);
   signals_.add(SIGTERM);
   signals_.async_wait([this](std::error_code wrong, int) { stopping_ = !wrong; });
-  return links_.open(why) && clients_.open(why);
+  return links_.open(why) && clients_.open(why) && page_.open(why);
 }
 
 bool server::run(std::string& why) {
-  while (!stopping_) {
-    wait();
+  auto end = moment::max();
+  for (;;) {
+    wait(end);
     turn();
     if (service_.failed(why)) return false;
+    if (!stopping_) continue;
+    const auto now = std::chrono::steady_clock::now();
+    if (end == moment::max()) end = now + service_.options().election_max;
+    if (now >= end || !service_.hand_over()) return true;
   }
-  return true;
 }
 
 /// Until something has arrived or is due; then takes note of everything that has arrived. One turn for each single
 /// event instead would be several times slower: it is the common sync and the common messages that carry the load.
-void server::wait() {
-  if (!clients_.more_at_hand()) io_.run_one_until(service_.deadline());
+void server::wait(moment limit) {
+  if (!clients_.more_at_hand()) io_.run_one_until(std::min(service_.deadline(), limit));
   io_.poll();
 }
 

@@ -217,6 +217,8 @@ void service::submit() {
         case raft::errc::failed:
           desk_.refused(texts::unknown);
           break;
+        case raft::errc::transferring:
+          break;  // it waits: leadership will soon be elsewhere, or here as before
         default:
           desk_.refused(texts::try_again);
           break;
@@ -297,6 +299,8 @@ void service::answer(client& c, const command& what) {
     case verb::raft_remove:
     case verb::raft_change:
       return change_members(c, what);
+    case verb::raft_transfer:
+      return transfer(c, what);
     case verb::raft_why:
       say_why(out, words);
       break;

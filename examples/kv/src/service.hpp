@@ -70,6 +70,12 @@ class service {
   /// Takes a snapshot if the log has grown enough.
   void snapshot_if_due();
 
+  // ---- the end
+
+  /// Hands leadership over if it is here, so that nobody has to wait for an election. False: there is nothing to wait
+  /// for (any more).
+  bool hand_over();
+
   // ---- what the loop needs to know
 
   /// When submit() has something to do next.
@@ -90,6 +96,8 @@ class service {
   [[nodiscard]] std::uint64_t membership_version() const noexcept { return membership_version_; }
   [[nodiscard]] raft::cluster_id cluster() const noexcept { return cluster_; }
   [[nodiscard]] const server_options& options() const noexcept { return options_; }
+  /// The numbers of this server in Prometheus' text form.
+  [[nodiscard]] std::string metrics() const;
 
   /// One line on stderr.
   void log(std::string_view text) const;
@@ -117,6 +125,7 @@ class service {
 
   // administration.cpp
   void change_members(client& c, const command& what);
+  void transfer(client& c, const command& what);
   bool read_target(const command& what, raft::membership& target, std::string& why) const;
   bool read_member(std::uint64_t id, std::string_view place, raft::membership& target, std::string& why) const;
   void say_why(std::string& out, std::span<const std::string_view> words) const;
