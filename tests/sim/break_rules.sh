@@ -105,6 +105,16 @@ rule snapshot_wipes_a_longer_log impl/snapshot.hpp 'const bool held =
   if (index < log_.last_index() && !held) truncate_from_ = index.next();'
 rule installed_before_durable impl/snapshot.hpp 'installed ? speaks_for::everything : speaks_for::term_and_vote);' \
   'speaks_for::term_and_vote);'
+rule session_window_off_by_one sessions.hpp 'raise_floor(s, serial - limits_.window);' \
+  'raise_floor(s, serial - limits_.window + 1);'
+rule session_answer_not_kept sessions.hpp 'keep(slots_[slot], serial, reply.answer);' ''
+rule session_number_given_out_again sessions.hpp 'adopt(++last_id_, now_)' 'adopt(last_id_ = count_ + 1, now_)'
+rule applied_while_being_restored impl/commit.hpp 'if (failed_ || snapshots_.to_restore) return;' 'if (failed_) return;'
+rule overtaken_snapshot_goes_on impl/snapshot.hpp \
+  'snapshots_.own = index_t{};  // The leader'"'"'s reaches further, or it would not have been sent.' ''
+rule applied_while_a_snapshot_is_wanted impl/commit.hpp 'handed_over_ >= upto || snapshots_.wanted != index_t{}' \
+  'handed_over_ >= upto'
+rule cold_entries_asked_for_at_once impl/step.hpp 'const bool waits = entries_awaited_ ||' 'const bool waits ='
 rule restored_before_durable impl/commit.hpp 'if (!is_durable(snapshots_.restore_mark)) return;' ''
 rule snapshot_with_the_newest_configuration impl/snapshot.hpp 'auto members = configuration_at(at);' \
   'auto members = configuration_at(log_.last_index());'

@@ -132,6 +132,7 @@ class cluster final : private world {
   void survived(server& s, const disk_write& w) override { checks_.survived(s, w); }
   void refused(server& s, const disk_write& w) override { checks_.refused(s, w); }
   void handed_over(server& s, index_t i, term_t t, std::uint64_t hash) override { checks_.handed_over(s, i, t, hash); }
+  void session_executed(server& s, index_t i, const session_result& r) override { checks_.session_executed(s, i, r); }
   void executed(server& s, index_t i, std::uint64_t state) override { checks_.executed(s, i, state); }
   void restored(server& s, const snapshot_meta& meta, index_t last_command, std::uint64_t state) override {
     checks_.restored(s, meta, last_command, state);

@@ -14,6 +14,7 @@ inline std::vector<std::unique_ptr<server>> cluster::make_servers() {
     s.initial = &plan_.members;
     s.segment_bytes = plan_.segment_bytes;
     s.filler = plan_.image_filler;
+    s.sessions = plan_.sessions;
     s.now = &now_;
     s.world = this;
     s.chance = chance_.fork(100 + slot);

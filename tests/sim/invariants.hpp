@@ -11,6 +11,7 @@
 //   I32-I37   invariants_messages.hpp  what a message may claim when it leaves
 //   I38-I42   invariants_clients.hpp   fates, reads, durability of answers
 //   I49       invariants_answers.hpp   what a node answers to "why?"
+//   I50       session_clients.hpp      clients' sessions: once each, alike everywhere, within the window
 //
 // Not here: I43-I45 liveness.hpp; I47 is the simulator's hostile input (workload.hpp); I48 the trace hash. The lease
 // reads of I37 await the feature that they speak of.
@@ -54,6 +55,7 @@ class invariants {
 
   [[nodiscard]] bool broken() const noexcept { return !found_.invariant.empty(); }
   [[nodiscard]] const violation& found() const noexcept { return found_; }
+  [[nodiscard]] const session_ledger& ledger() const noexcept { return ledger_; }
   [[nodiscard]] const history& ghosts() const noexcept { return history_; }
   [[nodiscard]] const shadow& of(const server& s) const noexcept { return history_.servers[s.slot]; }
 
@@ -72,6 +74,7 @@ class invariants {
   void sent(server& s, const message& m);
   void handed_over(server& s, index_t index, term_t term, std::uint64_t hash);
   void executed(server& s, index_t index, std::uint64_t state);
+  void session_executed(server& s, index_t index, const session_result& result);
   void restored(server& s, const snapshot_meta& meta, index_t last_command, std::uint64_t state);
   void fate_told(server& s, index_t first, index_t last, term_t term, fate what);
   void read_told(server& s, std::uint64_t context, read_fate what, index_t index);
@@ -177,6 +180,7 @@ class invariants {
   options_type options_;
   meters* counts_;
   history history_;
+  session_ledger ledger_{};
   std::span<const payload> asked_{};  ///< What the call under way proposes.
   violation found_{};
 };

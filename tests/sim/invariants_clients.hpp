@@ -43,6 +43,16 @@ inline void invariants::executed(server& s, index_t index, std::uint64_t state) 
   if (s.traits.machine == machine_kind::elsewhere) counts_->add(meter::applied_elsewhere);
 }
 
+/// [I50] Once each, alike everywhere.
+inline void invariants::session_executed(server& s, index_t index, const session_result& result) {
+  counts_->add(result.command.session == 0                ? meter::sessions_opened
+               : result.what == session_outcome::fresh    ? meter::session_commands
+               : result.what == session_outcome::answered ? meter::session_retries_answered
+               : result.what == session_outcome::too_old  ? meter::session_retries_too_old
+                                                          : meter::sessions_expired);
+  if (const char* wrong = ledger_.executed(index, result)) report("I50", s, "%s", wrong);
+}
+
 /// [I19, I29] A snapshot leads to the state after its entries, and never back.
 inline void invariants::restored(server& s, const snapshot_meta& meta, index_t last_command, std::uint64_t state) {
   shadow& sh = shadow_of(s);

@@ -148,7 +148,10 @@ class liveness {
     for (const server* s : live_) {
       entries = std::max(entries, last - s->disk.image().snapshot().index);
     }
-    const std::uint64_t chunks = (machine_state::image_bytes + p.image_filler) / p.options.snapshot_chunk_bytes + 1;
+    const std::uint64_t chunks =
+        (machine_state::image_bytes + p.image_filler + 64 + p.sessions.sessions * (32 + 24 * p.sessions.window)) /
+            p.options.snapshot_chunk_bytes +
+        1;
     const instant round_trip = 4 * p.latency_min + 4 * p.sync_min + 100;
     const auto messages = static_cast<instant>(entries + chunks + 16);
     return p.patience() + messages * (round_trip + 2 * p.ticker);

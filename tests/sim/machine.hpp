@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@
 
 #include "hash.hpp"
 #include "rng.hpp"
+#include "session_clients.hpp"
 
 namespace raft::testing {
 
@@ -33,6 +35,7 @@ class machine_watcher {
   virtual void handed_over(index_t index, term_t term, std::uint64_t hash) = 0;
   /// It was executed, and the machine's hash is `state` now.
   virtual void executed(index_t index, std::uint64_t state) = 0;
+  virtual void session_executed(index_t index, const session_result& result) = 0;
   virtual void restored(const snapshot_meta& meta, index_t last_command, std::uint64_t state) = 0;
   virtual void fate_told(index_t first, index_t last, term_t term, fate what) = 0;
   virtual void read_told(std::uint64_t context, read_fate what, index_t index) = 0;
@@ -65,8 +68,8 @@ struct machine_state {
 class machine {
  public:
   /// `filler`: bytes by which its image is larger than its state. `watcher` must outlive it.
-  machine(machine_kind kind, std::size_t filler, machine_watcher& watcher, rng chance)
-      : kind_(kind), filler_(filler), watcher_(&watcher), chance_(chance) {}
+  machine(machine_kind kind, std::size_t filler, const session_limits& limits, machine_watcher& watcher, rng chance)
+      : kind_(kind), filler_(filler), limits_(limits), watcher_(&watcher), chance_(chance) {}
 
   [[nodiscard]] machine_kind kind() const noexcept { return kind_; }
   [[nodiscard]] const machine_state& state() const noexcept { return state_; }
@@ -80,7 +83,7 @@ class machine {
     index_t last{};
     const std::size_t n = std::min(count, held_.size());
     for (std::size_t i = 0; i < n; ++i) {
-      execute(held_[i].index, held_[i].hash, held_[i].key, held_[i].value);
+      execute(held_[i]);
       last = held_[i].index;
     }
     held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(n));
@@ -96,10 +99,14 @@ class machine {
     held_.clear();
     to_restore_ = {};
     if (kind_ == machine_kind::durable) {
-      if (chance_.permille(500)) state_ = stored_;
-      stored_ = state_;
+      if (chance_.permille(500)) {
+        state_ = stored_;
+        sessions_ = stored_sessions_;
+      }
+      store();
     } else {
       state_ = {};
+      sessions_ = sessions{limits_};
     }
   }
 
@@ -112,9 +119,9 @@ class machine {
     if (e.data.size() >= 8) key = raft::detail::load_le<std::uint64_t>(e.data.data()) % machine_state::registers_count;
     watcher_->handed_over(e.index, e.term, hash);
     if (kind_ == machine_kind::elsewhere) {
-      held_.push_back({e.index, hash, key, value});
+      held_.push_back({e.index, hash, key, value, session_command::read(e.data)});
     } else {
-      execute(e.index, hash, key, value);
+      execute({e.index, hash, key, value, session_command::read(e.data)});
     }
   }
 
@@ -129,7 +136,8 @@ class machine {
     if (auto written = sink(payload{head}); !written) return written;
     std::vector<std::byte> filler(filler_);
     for (std::size_t i = 0; i < filler_; ++i) filler[i] = filler_byte(i);
-    return sink(payload{filler});
+    if (auto written = sink(payload{filler}); !written) return written;
+    return sessions_.write(sink);
   }
 
   template <class Source>
@@ -141,7 +149,13 @@ class machine {
       if (piece->empty()) break;
       image.insert(image.end(), piece->begin(), piece->end());
     }
-    if (image.size() != machine_state::image_bytes + filler_) return {errc::corrupt, "an image of another size"};
+    if (image.size() < machine_state::image_bytes + filler_) return {errc::corrupt, "an image of another size"};
+    auto rest = [left = payload{image}.subspan(machine_state::image_bytes + filler_)]() mutable {
+      return result<payload>{std::exchange(left, {})};
+    };
+    exact_reader reader{rest};
+    if (auto restored = sessions_.restore(reader); !restored) return restored;
+    if (!reader.rest().empty()) return {errc::corrupt, "an image with bytes behind its end"};
     held_.clear();
     to_restore_ = {};
     state_.last_command = index_t{raft::detail::load_le<std::uint64_t>(image.data())};
@@ -156,7 +170,7 @@ class machine {
   }
 
   void on_restore(const snapshot_meta& meta) {
-    if (chance_.permille(500)) stored_ = state_;
+    if (chance_.permille(500)) store();
     watcher_->restored(meta, state_.last_command, state_.hash);
   }
 
@@ -171,26 +185,52 @@ class machine {
     std::uint64_t hash = 0;
     std::uint64_t key = 0;
     std::uint64_t value = 0;
+    std::optional<session_command> in_session{};
   };
+
+  void store() {
+    stored_ = state_;
+    stored_sessions_ = sessions_;
+  }
 
   [[nodiscard]] std::byte filler_byte(std::size_t i) const noexcept {
     return static_cast<std::byte>((state_.hash >> (i % 8 * 8) ^ i) & 0xff);
   }
 
-  void execute(index_t index, std::uint64_t hash, std::uint64_t key, std::uint64_t value) {
-    state_.last_command = index;
-    state_.hash = machine_state::next_hash(state_.hash, index, hash);
-    state_.registers[key] = value;
-    if (kind_ == machine_kind::durable && chance_.permille(100)) stored_ = state_;
-    watcher_->executed(index, state_.hash);
+  void execute(const held_command& c) {
+    state_.last_command = c.index;
+    state_.hash = machine_state::next_hash(state_.hash, c.index, c.hash);
+    state_.registers[c.key] = c.value;
+    if (c.in_session) execute_once(c.index, *c.in_session);
+    if (kind_ == machine_kind::durable && chance_.permille(100)) store();
+    watcher_->executed(c.index, state_.hash);
+  }
+
+  /// The log's time is its index.
+  void execute_once(index_t index, const session_command& c) {
+    session_result r{c, session_outcome::fresh, 0};
+    sessions_.advance(index.value);
+    if (c.session == 0) {
+      r.answer = sessions_.open();
+    } else {
+      std::array<std::byte, 8> answer{};
+      raft::detail::store_le<std::uint64_t>(answer.data(), index.value);
+      const auto reply = sessions_.once(c.session, c.serial, [&answer] { return payload{answer}; });
+      r.what = reply.what;
+      if (!reply.answer.empty()) r.answer = raft::detail::load_le<std::uint64_t>(reply.answer.data());
+    }
+    watcher_->session_executed(index, r);
   }
 
   machine_kind kind_;
   std::size_t filler_;
+  session_limits limits_;
   machine_watcher* watcher_;
   rng chance_;
   machine_state state_{};
-  machine_state stored_{};  ///< durable: the oldest state that a crash may bring back.
+  sessions sessions_{limits_};
+  sessions stored_sessions_{limits_};
+  machine_state stored_{};  ///< durable, as stored_sessions_: the oldest state that a crash may bring back.
   std::vector<held_command> held_{};
   index_t to_restore_{};
 };

@@ -35,6 +35,7 @@ enum class meter : std::uint8_t {
   // Leadership.
   transfers_begun, transfers_done, transfers_timed_out, transfers_aborted, transfers_refused, refused_transferring,
   leaders_by_transfer, step_downs_asked, evacuations, leaders_forgotten, leadership_declined, low_priorities,
+  sessions_opened, session_commands, session_retries_answered, session_retries_too_old, sessions_expired,
   // Membership.
   changes, changes_refused, changes_with_data, joint_configurations_left, configurations_committed, leaders_removed,
   // Answers to "why?".
@@ -68,6 +69,7 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "transfers_begun", "transfers_done", "transfers_timed_out", "transfers_aborted", "transfers_refused",
     "refused_transferring", "leaders_by_transfer", "step_downs_asked", "evacuations", "leaders_forgotten",
     "leadership_declined", "low_priorities",
+    "sessions_opened", "session_commands", "session_retries_answered", "session_retries_too_old", "sessions_expired",
     "changes", "changes_refused", "changes_with_data", "joint_configurations_left", "configurations_committed",
     "leaders_removed",
     "absences_with_refusals", "pauses_by_limits", "delays_of_earlier_terms", "delays_of_own_disks",

@@ -60,6 +60,7 @@ struct plan {
   server::options_type options{};
   std::size_t segment_bytes = 4096;
   std::size_t image_filler = 0;
+  session_limits sessions{};
   instant ticker = 0;       ///< Servers tick at this rate; zero: when their deadline comes.
   instant timer_delay = 0;  ///< A timer is late by up to this.
 
@@ -91,6 +92,7 @@ struct plan {
   instant work_interval = 0;  ///< The mean time between two things that clients ask.
   std::uint64_t span_permille = 0;
   std::uint64_t read_permille = 0;
+  std::uint64_t session_permille = 0;   ///< Of commands that clients number and retry.
   std::uint64_t anywhere_permille = 0;  ///< Of the reads, those that are asked of any server.
   std::uint64_t stale_permille = 0;     ///< Reads with a bound on how stale they are.
   std::uint64_t snapshot_permille = 0;
@@ -211,6 +213,9 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   p.span_permille = r.one_of<std::uint64_t>({0, 100, 500});
   p.read_permille = r.one_of<std::uint64_t>({0, 100, 400});
   p.snapshot_permille = r.one_of<std::uint64_t>({0, 20, 100, 200});
+  if (p.payload_max >= 32) p.session_permille = r.one_of<std::uint64_t>({0, 100, 400});
+  p.sessions = {static_cast<std::uint64_t>(r.between(2, 8)), static_cast<std::uint64_t>(r.between(1, 8)), 1 << 20,
+                r.permille(500) ? static_cast<std::uint64_t>(r.log_between(50, 2000)) : 0};
   p.snapshot_request_permille = r.one_of<std::uint64_t>({0, 0, 2, 10});
   p.campaign_permille = r.one_of<std::uint64_t>({0, 0, 2, 20});
   p.hostile_permille = r.one_of<std::uint64_t>({0, 20});

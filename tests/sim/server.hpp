@@ -34,6 +34,7 @@ class world {
   virtual void refused(server& s, const disk_write& w) = 0;
   virtual void handed_over(server& s, index_t index, term_t term, std::uint64_t hash) = 0;
   virtual void executed(server& s, index_t index, std::uint64_t state) = 0;
+  virtual void session_executed(server& s, index_t index, const session_result& result) = 0;
   virtual void restored(server& s, const snapshot_meta& meta, index_t last_command, std::uint64_t state) = 0;
   virtual void fate_told(server& s, index_t first, index_t last, term_t term, fate what) = 0;
   virtual void read_told(server& s, std::uint64_t context, read_fate what, index_t index) = 0;
@@ -85,6 +86,7 @@ class server : public disk_watcher, public machine_watcher {
     const configuration* initial = nullptr;
     std::size_t segment_bytes = 0;
     std::size_t filler = 0;  ///< See `machine`.
+    session_limits sessions{};
     const instant* now = nullptr;
     raft::testing::world* world = nullptr;
     rng chance{0};
@@ -95,7 +97,7 @@ class server : public disk_watcher, public machine_watcher {
         slot(s.slot),
         traits(s.traits),
         disk(*s.initial, s.segment_bytes, s.traits.deferred, *this, s.chance.fork(1)),
-        machine(s.traits.machine, s.filler, *this, s.chance.fork(2)),
+        machine(s.traits.machine, s.filler, s.sessions, *this, s.chance.fork(2)),
         world_(s.world),
         now_(s.now) {}
   virtual ~server() = default;
@@ -183,6 +185,7 @@ class server : public disk_watcher, public machine_watcher {
   void survived(const disk_write& w) final { world_->survived(*this, w); }
   void refused(const disk_write& w) final { world_->refused(*this, w); }
   void handed_over(index_t i, term_t t, std::uint64_t hash) final { world_->handed_over(*this, i, t, hash); }
+  void session_executed(index_t i, const session_result& r) final { world_->session_executed(*this, i, r); }
   void executed(index_t i, std::uint64_t state) final { world_->executed(*this, i, state); }
   void restored(const snapshot_meta& meta, index_t last_command, std::uint64_t state) final {
     world_->restored(*this, meta, last_command, state);

@@ -36,6 +36,7 @@ class workload {
     if (chance_.permille(p.stale_permille)) return read_stale();
     if (chance_.permille(p.read_permille))
       return chance_.permille(p.anywhere_permille) ? read_anywhere() : (void)read(*s);
+    if (chance_.permille(p.session_permille)) return act_in_session(*s);
     if (chance_.permille(p.span_permille)) return propose_span(*s);
     const std::size_t size = draw_size();
     make_payload(size);
@@ -129,6 +130,23 @@ class workload {
       raft::detail::store_le<std::uint64_t>(buffer_.data() + at, word);
     }
     payloads_.assign(1, payload{buffer_.data(), size});
+  }
+
+  /// A client looks at what became of its commands, and sends the next one, or an old one again.
+  void act_in_session(server& s) {
+    session_client& client = session_clients_[chance_.below(session_clients_.size())];
+    const history& ghosts = cluster_->checks().ghosts();
+    const auto term_at = [&ghosts](index_t i) {
+      return i <= ghosts.last_committed() ? ghosts.committed(i).term : term_t{};
+    };
+    if (const char* wrong = client.learn(cluster_->checks().ledger(), term_at)) {
+      cluster_->checks().report("I50", s, "%s", wrong);
+    }
+    const session_command command = client.next(cluster_->chosen().sessions.window, chance_);
+    const auto form = command.form(++serial_);
+    const payload bytes{form};
+    const auto answer = propose(s, std::span<const payload>{&bytes, 1});
+    if (answer) client.sent(command, *answer);
   }
 
   void propose_span(server& s) {
@@ -366,6 +384,7 @@ class workload {
   std::vector<payload> payloads_{};
   std::uint64_t serial_ = 0;
   std::uint64_t contexts_ = 0;
+  std::array<session_client, 6> session_clients_{};
 };
 
 }  // namespace raft::testing
