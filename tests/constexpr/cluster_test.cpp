@@ -335,6 +335,19 @@ constexpr bool reads() {
 static_assert(reads<by_value>());
 static_assert(reads<by_frame>());
 
+// ---------------------------------------------------------------------------------------------------- leadership
+
+template <class Wire>
+constexpr bool hands_leadership_over() {
+  cluster<Wire> c;
+  if (!c.elect(1) || !c.propose(1, "ab") || !c.deliver()) return false;
+  if (!c[1].transfer_leadership(node_id{3}) || !c[1].transferring() || !c.deliver()) return false;
+  return c[3].role() == role_kind::leader && c[3].term() == term_t{2} && c[1].leader() == node_id{3} &&
+         c[1].status().transfer_target == nobody && c.propose(3, "c") && c.pass(50) && c.all_have("abc");
+}
+static_assert(hands_leadership_over<by_value>());
+static_assert(hands_leadership_over<by_frame>());
+
 // ---------------------------------------------------------------------------------------------------- snapshots
 
 constexpr options<std::int64_t> compacting() {
