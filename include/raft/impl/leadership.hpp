@@ -224,8 +224,7 @@ constexpr result<void> RAFT_NODE::forget_leader() {
   if (std::holds_alternative<leader_role>(role_)) return {errc::ineligible, "a leader does not forget itself"};
   if (self == nullptr || self->leader == nobody) return {};
   now_ = clock_.now();
-  if (promise_.binds(nobody, now_))
-    return {errc::not_ready, "the leader may read by a lease until its promise is over"};
+  if (promise_.binds(nobody, now_)) return {errc::not_ready, "the leader may read by a lease"};
   self->leader = nobody;
   role_changed_ = true;
   settle();
