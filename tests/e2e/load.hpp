@@ -176,13 +176,35 @@ class recorder {
   static constexpr int clients_a_key = 3;
   static constexpr int operations_a_key = 60;
 
+  /// A read at a server that mostly does not lead, which asks the leader for its index. Not recorded if not answered.
+  void read_near(connection& near, const address& server, operation o, std::vector<operation>& mine) const {
+    if (!near.is_open()) {
+      if (!near.open(server, steady::now() + milliseconds(200)) || !near.call({"READONLY"}, milliseconds(200))) {
+        return near.close();
+      }
+    }
+    o.call = now();
+    const auto got = near.call(words_of(o), milliseconds(700));
+    o.end = now();
+    if (!got) return near.close();
+    if (got->type == '-') return;
+    if (got->type != 'n') o.result = got->text;
+    mine.push_back(o);
+  }
+
   void run(int t, unsigned seed) {
     std::mt19937 random{seed};
     connection link;
+    connection near;
     std::size_t server = random() % servers_.size();
     std::vector<operation> mine;
     for (int n = 0; !stopping_; ++n) {
       operation o = draw(random, t, n);
+      if (o.what == action::get && random() % 2 == 0) {
+        read_near(near, servers_[static_cast<std::size_t>(t) % servers_.size()], o, mine);
+        std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+        continue;
+      }
       if (!link.is_open() && !link.open(servers_[server], steady::now() + milliseconds(200))) {
         server = random() % servers_.size();
         std::this_thread::sleep_for(milliseconds(5));

@@ -229,19 +229,44 @@ TEST_CASE("read: dropped by the engine") {
   CHECK(taken(a) == "-CLUSTERDOWN no leader\r\n");
 }
 
-TEST_CASE("read: READONLY is served at once, leader or not, behind what waits") {
+TEST_CASE("read: after READONLY a follower takes reads in, and answers them when it has caught up") {
+  world w;
+  w.follow(2);
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"GET", "k"});
+  CHECK(taken(a) == "-MOVED 0 b:6\r\n");
+  a.reads_here = true;
+  w.send(a, {"GET", "k"});
+  CHECK(w.here.reads_taken());
+  CHECK(taken(a).empty());
+  w.here.on_read(1, read_fate::ready);
+  CHECK(taken(a) == "$-1\r\n");
+  w.here.begin_turn();
+  w.send(a, {"GET", "k"});
+  w.here.on_read(2, read_fate::dropped);
+  CHECK(taken(a) == "-MOVED 0 b:6\r\n");
+}
+
+TEST_CASE("read_now: served at once, leader or not, behind what waits") {
   world w;
   client& a = w.here.open();
   w.here.begin_turn();
   w.send(a, {"SET", "k", "1"});
   w.propose();
-  a.stale_reads = true;
-  w.send(a, {"GET", "k"});
+  const auto get = [&] {
+    command what;
+    std::string error;
+    const std::vector<std::string_view> words{"GET", "k"};
+    REQUIRE(parse(words, what, error));
+    w.here.read_now(a, what);
+  };
+  get();
   CHECK(taken(a).empty());
   w.apply(1);
   CHECK(taken(a) == "+OK\r\n$1\r\n1\r\n");
   w.follow(2);
-  w.send(a, {"GET", "k"});
+  get();
   CHECK(taken(a) == "$1\r\n1\r\n");
 }
 

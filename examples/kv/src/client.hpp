@@ -17,10 +17,11 @@ struct client {
   resp::parser parser{};
   reply_queue replies{};
   std::uint64_t reading_turn = 0;  ///< The latest turn in which it asked for a read.
-  bool stale_reads = false;        ///< READONLY: reads are answered by this server as it is, perhaps behind the leader.
-  bool held_back = false;          ///< Its next request is a write that waits until few reads are in front of it.
-  bool closing = false;            ///< Takes no more requests, and ends when everything is answered.
-  bool dirty = false;              ///< It is in the service's list of those with something to send.
+  bool reads_here = false;     ///< READONLY: any server answers reads, once it has caught up with the leader's index.
+  std::uint64_t stale_ms = 0;  ///< READONLY STALE: answers may be so old instead; zero: may not.
+  bool held_back = false;      ///< Its next request is a write that waits until few reads are in front of it.
+  bool closing = false;        ///< Takes no more requests, and ends when everything is answered.
+  bool dirty = false;          ///< It is in the service's list of those with something to send.
 };
 
 }  // namespace kv

@@ -102,7 +102,7 @@ inline constexpr std::array command_table{
     command_info{"hello", verb::hello, effect::local, -1, {0, 0, 0}},
     command_info{"select", verb::select, effect::local, 2, {0, 0, 0}},
     command_info{"quit", verb::quit, effect::local, -1, {0, 0, 0}},
-    command_info{"readonly", verb::readonly, effect::local, 1, {0, 0, 0}},
+    command_info{"readonly", verb::readonly, effect::local, -1, {0, 0, 0}},
     command_info{"readwrite", verb::readwrite, effect::local, 1, {0, 0, 0}},
     command_info{"raft.status", verb::raft_status, effect::local, 1, {0, 0, 0}},
     command_info{"raft.snapshot", verb::raft_snapshot, effect::local, 1, {0, 0, 0}},

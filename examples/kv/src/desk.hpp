@@ -116,14 +116,16 @@ class desk {
     batch_waiters_.push_back({raft::index_t{}, raft::term_t{}, c.number, c.replies.expect_write(turn_), turn_});
   }
 
-  /// Takes in a command that reads, or says who to ask; or answers it at once, to a client that wants no more.
+  /// Answers a command that reads from the state as it is.
+  void read_now(client& c, const command& what) {
+    c.replies.expect_read(0, what);
+    c.replies.serve(confirmed_, reader());
+    note(c);
+  }
+
+  /// Takes in a command that reads, or says who to ask.
   void read(client& c, const command& what) {
-    if (c.stale_reads) {
-      c.replies.expect_read(0, what);
-      c.replies.serve(confirmed_, reader());
-      return note(c);
-    }
-    if (!leading_) return say_elsewhere(c);
+    if (!leading_ && !c.reads_here) return say_elsewhere(c);
     c.replies.expect_read(turn_, what);
     reads_taken_ = true;
     if (c.reading_turn == turn_) return;
@@ -281,11 +283,11 @@ class desk {
   };
 
   /// Serves a read from the state of now.
-  struct read_now {
+  struct state_reader {
     kv::state* from;
     void operator()(std::string_view what, std::string& out) const { from->read(what, out); }
   };
-  read_now reader() { return {&state_}; }
+  state_reader reader() { return {&state_}; }
 
   static constexpr std::size_t scratch_kept = std::size_t{1} << 20;
 

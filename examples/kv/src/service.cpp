@@ -194,13 +194,20 @@ bool service::take_request(client& c, std::span<const std::string_view> words) {
       desk_.write(c, what);
       break;
     case effect::reads:
-      desk_.read(c, what);
+      read(c, what);
       break;
     case effect::local:
       answer(c, what);
       break;
   }
   return true;
+}
+
+/// At the leader, or, after READONLY, at any server: from a state that is recent enough, or up to the leader's index.
+void service::read(client& c, const command& what) {
+  const bool may_be_old = c.stale_ms != 0 && !desk_.leading();
+  if (may_be_old && engine_->read_stale(std::chrono::milliseconds(c.stale_ms))) return desk_.read_now(c, what);
+  desk_.read(c, what);
 }
 
 void service::submit() {
@@ -225,7 +232,7 @@ void service::submit() {
       }
     }
   }
-  if (desk_.reads_taken() && !reads_ride && !engine_->read(desk_.turn())) desk_.drop_reads(desk_.turn());
+  if (desk_.reads_taken() && !reads_ride && !engine_->read_anywhere(desk_.turn())) desk_.drop_reads(desk_.turn());
   if (now_ >= engine_->deadline()) engine_->tick();
 }
 
@@ -286,8 +293,7 @@ void service::answer(client& c, const command& what) {
       break;
     case verb::readonly:
     case verb::readwrite:
-      c.stale_reads = what.verb == verb::readonly;
-      resp::write_simple(out, "OK");
+      say_read_mode(out, c, what);
       break;
     case verb::raft_status:
       say_status(out);
@@ -309,6 +315,19 @@ void service::answer(client& c, const command& what) {
       resp::write_simple(out, "OK");
   }
   desk_.say(c, [&out](std::string& to) { to.append(out); });
+}
+
+/// READONLY, READONLY STALE ms, READWRITE.
+void service::say_read_mode(std::string& out, client& c, const command& what) const {
+  constexpr std::uint64_t longest = 3'600'000;
+  const auto words = what.words;
+  const bool stale = words.size() == 2 && same_word(words[0], "stale");
+  const auto limit = stale ? to_count(words[1]) : std::nullopt;
+  if (!words.empty() && !stale) return resp::write_error(out, texts::syntax);
+  if (stale && (!limit || *limit > longest)) return resp::write_error(out, texts::not_an_integer);
+  c.reads_here = what.verb == verb::readonly;
+  c.stale_ms = limit.value_or(0);
+  resp::write_simple(out, "OK");
 }
 
 void service::say_ping(std::string& out, std::span<const std::string_view> words) const {

@@ -113,6 +113,7 @@ class service {
   bool start(std::string& why);
   bool take_request(client& c, std::span<const std::string_view> words);
   void answer(client& c, const command& what);
+  void read(client& c, const command& what);
   void take_members(const raft::configuration& c, raft::index_t index);
   [[nodiscard]] raft::configuration initial_configuration() const;
   void say_ping(std::string& out, std::span<const std::string_view> words) const;
@@ -120,6 +121,7 @@ class service {
   void say_commands(std::string& out, std::span<const std::string_view> words) const;
   void say_settings(std::string& out, std::span<const std::string_view> words) const;
   void say_hello(std::string& out, std::span<const std::string_view> words, client_number who) const;
+  void say_read_mode(std::string& out, client& c, const command& what) const;
   void say_status(std::string& out) const;
   void say_snapshot(std::string& out);
 
