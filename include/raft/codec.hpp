@@ -119,6 +119,11 @@ constexpr frame_tail<1> tail_of(const append_entries& m) noexcept {
   return {{payload{m.entries.data(), m.entries.bytes()}}, two_sizes(m.entries.count(), m.entries.bytes())};
 }
 
+constexpr frame_tail<2> tail_of(const forwarded_proposal& m) noexcept {
+  const std::size_t padding = padding_after(m.command.size());
+  return {{m.command, payload{frame_padding.data(), padding}}, m.command.size()};
+}
+
 constexpr frame_tail<3> tail_of(const install_snapshot& m) noexcept {
   const std::size_t padding = padding_after(m.configuration.size() + m.data.size());
   return {{m.configuration, m.data, payload{frame_padding.data(), padding}},
@@ -332,6 +337,19 @@ constexpr verdict read_tail(append_entries& body, std::uint64_t sizes, payload t
   return {};
 }
 
+constexpr bool all_zero(payload bytes) noexcept {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+constexpr verdict read_tail(forwarded_proposal& body, std::uint64_t size, payload tail) noexcept {
+  if (size > tail.size() || tail.size() - size != padding_after(static_cast<std::size_t>(size))) {
+    return {errc::malformed, "a frame that carries more or less than it says"};
+  }
+  body.command = tail.first(static_cast<std::size_t>(size));
+  if (!all_zero(tail.subspan(body.command.size()))) return {errc::malformed, "padding that is not zero"};
+  return {};
+}
+
 constexpr verdict read_tail(install_snapshot& body, std::uint64_t sizes, payload tail) noexcept {
   const std::size_t configuration = sizes & UINT32_MAX;
   const std::size_t data = sizes >> 32;
@@ -339,9 +357,7 @@ constexpr verdict read_tail(install_snapshot& body, std::uint64_t sizes, payload
   if (configuration + data + padding != tail.size()) {
     return {errc::malformed, "a frame that carries more or less than it says"};
   }
-  const payload rest = tail.last(padding);
-  const bool zeros = std::all_of(rest.begin(), rest.end(), [](std::byte b) { return b == std::byte{0}; });
-  if (!zeros) return {errc::malformed, "padding that is not zero"};
+  if (!all_zero(tail.last(padding))) return {errc::malformed, "padding that is not zero"};
   body.configuration = tail.first(configuration);
   body.data = tail.subspan(configuration, data);
   return {};

@@ -17,6 +17,9 @@
 //   8  timeout_now            last_log_index, last_log_term
 //   9  read_request           ticket
 //  10  read_reply             ticket, index, confirmed
+//  11  forwarded_proposal     session, serial,
+//                             size u64 of the command                                               it; zeros to 8
+//  12  forwarded_proposal_reply session, serial, index, leader
 
 #include <algorithm>
 #include <array>
@@ -95,10 +98,20 @@ template <>
 struct frame_layout<read_reply> {
   static constexpr std::tuple fields{&read_reply::ticket, &read_reply::index, &read_reply::confirmed};
 };
+template <>
+struct frame_layout<forwarded_proposal> {
+  static constexpr std::tuple fields{&forwarded_proposal::session, &forwarded_proposal::serial};
+};
+template <>
+struct frame_layout<forwarded_proposal_reply> {
+  static constexpr std::tuple fields{&forwarded_proposal_reply::session, &forwarded_proposal_reply::serial,
+                                     &forwarded_proposal_reply::index, &forwarded_proposal_reply::leader};
+};
 
 /// Whether frames of this kind go on behind the head; their last field then tells two sizes.
 template <class Body>
-inline constexpr bool has_tail = std::is_same_v<Body, append_entries> || std::is_same_v<Body, install_snapshot>;
+inline constexpr bool has_tail = std::is_same_v<Body, append_entries> || std::is_same_v<Body, install_snapshot> ||
+                                 std::is_same_v<Body, forwarded_proposal>;
 
 template <class Body>
 inline constexpr std::size_t head_bytes = frame_header_bytes +

@@ -9,6 +9,7 @@
 // `round` numbers a leader's broadcasts: a follower echoes it, and a majority that has echoed round r has confirmed
 // that the leader still led when it began r [thesis 6.4].
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -124,10 +125,29 @@ struct read_reply {
   friend constexpr bool operator==(const read_reply&, const read_reply&) = default;
 };
 
+/// A command that the leader is to append for the sender. It counts in the envelope's term only.
+struct forwarded_proposal {
+  std::uint64_t session = 0;  ///< Another one at each start of the sender,
+  std::uint64_t serial = 0;   ///< within which nothing has the same.
+  payload command{};
+  friend constexpr bool operator==(const forwarded_proposal& a, const forwarded_proposal& b) noexcept {
+    return a.session == b.session && a.serial == b.serial &&
+           std::equal(a.command.begin(), a.command.end(), b.command.begin(), b.command.end());
+  }
+};
+
+struct forwarded_proposal_reply {
+  std::uint64_t session = 0;  ///< Those of the request.
+  std::uint64_t serial = 0;
+  index_t index{};   ///< Where the command was put, in the envelope's term; zero: it was not, and never will be.
+  node_id leader{};  ///< Who leads, as far as the sender knows.
+  friend constexpr bool operator==(const forwarded_proposal_reply&, const forwarded_proposal_reply&) = default;
+};
+
 /// Everything that one server may say to another. The order is that of the byte form: new kinds go to the end.
-using message_body =
-    std::variant<request_pre_vote, request_pre_vote_reply, request_vote, request_vote_reply, append_entries,
-                 append_entries_reply, install_snapshot, install_snapshot_reply, timeout_now, read_request, read_reply>;
+using message_body = std::variant<request_pre_vote, request_pre_vote_reply, request_vote, request_vote_reply,
+                                  append_entries, append_entries_reply, install_snapshot, install_snapshot_reply,
+                                  timeout_now, read_request, read_reply, forwarded_proposal, forwarded_proposal_reply>;
 
 namespace detail {
 
@@ -153,13 +173,14 @@ constexpr std::uint64_t bytes_in(const Body&) noexcept {
 }
 constexpr std::uint64_t bytes_in(const append_entries& m) noexcept { return m.entries.bytes(); }
 constexpr std::uint64_t bytes_in(const install_snapshot& m) noexcept { return m.data.size(); }
+constexpr std::uint64_t bytes_in(const forwarded_proposal& m) noexcept { return m.command.size(); }
 
 }  // namespace detail
 
 /// Calls f with the body that is there. (A switch: std::visit calls through a table, which nothing sees through.)
 template <class F>
 constexpr decltype(auto) visit_body(const message_body& body, F&& f) {
-  static_assert(std::variant_size_v<message_body> == 11, "a new kind needs its case here");
+  static_assert(std::variant_size_v<message_body> == 13, "a new kind needs its case here");
   switch (body.index()) {
     case 0:
       return f(std::get<0>(body));
@@ -181,8 +202,12 @@ constexpr decltype(auto) visit_body(const message_body& body, F&& f) {
       return f(std::get<8>(body));
     case 9:
       return f(std::get<9>(body));
-    default:
+    case 10:
       return f(std::get<10>(body));
+    case 11:
+      return f(std::get<11>(body));
+    default:
+      return f(std::get<12>(body));
   }
 }
 

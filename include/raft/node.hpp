@@ -30,6 +30,7 @@
 #include <raft/dispatch.hpp>
 #include <raft/durability.hpp>
 #include <raft/entry.hpp>
+#include <raft/forwarding.hpp>
 #include <raft/fwd.hpp>
 #include <raft/guard.hpp>
 #include <raft/lease.hpp>
@@ -83,7 +84,6 @@ class node {
   /// Takes in a message of another server; its views need to be valid during the call only. A message that no correct
   /// server would have sent here is refused and changes nothing; one that is merely late is ignored without an error.
   constexpr result<void> step(const message& m);
-
   /// The same for a message that is not in one piece, as `decode_to` of codec.hpp hands it over: it saves building one.
   template <class Body>
   constexpr result<void> step(const envelope& m, const Body& body);
@@ -106,24 +106,23 @@ class node {
   /// The same for several commands in one write and one message: all are appended, or none. The proposal returned is
   /// the first; the others follow it. Refuses an empty span.
   constexpr result<proposal> propose(std::span<const payload> commands);
-
   /// The same for one command, refused with term_moved unless this node leads in the term `expected`: for who decided
   /// something from what it read in that term.
   constexpr result<proposal> propose(payload command, term_t expected);
+  /// The same on any server: one that does not lead sends the command to the leader, once, and keeps nothing of it. Its
+  /// one fate is told by `on_forwarded(context, fate, proposal, leader)`: see impl/forwarding.hpp [thesis 6.2].
+  constexpr result<void> propose_anywhere(payload command, std::uint64_t context);
 
   /// Asks for a linearizable read: `StateMachine::on_read(context, ...)` is told, perhaps before this returns, when the
   /// state machine shows everything that was committed at this moment. All reads that are asked while a round of
   /// confirmation is under way share the next one; with options.lease_reads mostly none is needed. `context` is the
   /// caller's to choose and not looked at: one that stands for all of a turn's readers will do [thesis 6.4].
   constexpr result<void> read(std::uint64_t context);
-
   /// The same on any server: one that does not lead asks the leader for the index up to which it has to apply. Refused
   /// if no leader is known; dropped, at the latest, after two election_timeout_max. Linearizable, too.
   constexpr result<void> read_anywhere(std::uint64_t context);
-
-  /// How old, at most, the state is that this server's machine shows now: everything that was committed so long ago is
-  /// in it. Refused with too_stale (`error.detail`: how stale, in ticks of the duration) if that is more than
-  /// `at_most`. Asks the leader on demand: a call that finds the bound older than half of `at_most` begins a request.
+  /// How old, at most, the state is that is shown here: everything committed so long ago is in it. Refused (too_stale)
+  /// if that is more than `at_most`; a call that finds more than half of it asks the leader. See impl/remote_read.hpp.
   constexpr result<duration> read_stale(duration at_most);
 
   /// Appends the next step from the membership in force to `target`, if this node leads: one server at a time where
@@ -132,7 +131,6 @@ class node {
   /// is the configuration_index of `status()` that the caller looked at: the change is refused if another one came
   /// between. Refused while a change is not committed, or nothing of this term is [paper §6, thesis 4.1].
   constexpr result<proposal> change_membership(const membership& target, std::optional<index_t> expected = {});
-
   /// Leaves a joint configuration that does not do so by itself.
   constexpr result<proposal> leave_joint_configuration();
 
@@ -222,6 +220,7 @@ class node {
   static constexpr payload nothing[1]{payload{}};
   static constexpr bool wants_fates = requires(StateMachine & m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); }
   || requires(Observer& o) { o.on(events::fate_told{}); };
+  static constexpr bool wants_forwards = requires(StateMachine & m) { m.on_forwarded(0U, fate{}, proposal{}, nobody); };
   static constexpr bool restores_elsewhere = requires { requires bool(StateMachine::restores_elsewhere); };
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
 
@@ -245,6 +244,8 @@ class node {
   static constexpr row<timeout_now>            handlers(const timeout_now&)            { return {&node::on_timeout_now,      &node::on_timeout_now,      &node::on_timeout_now,      &node::refuse_second_leader}; }
   static constexpr row<read_request>           handlers(const read_request&)           { return {&node::on_read_request,     &node::on_read_request,     &node::on_read_request,     &node::on_read_request}; }
   static constexpr row<read_reply>             handlers(const read_reply&)             { return {&node::on_read_reply,       &node::on_read_reply,       &node::on_read_reply,       &node::on_read_reply}; }
+  static constexpr row<forwarded_proposal>     handlers(const forwarded_proposal&)     { return {&node::on_forwarded_proposal, &node::on_forwarded_proposal, &node::on_forwarded_proposal, &node::on_forwarded_proposal}; }
+  static constexpr row<forwarded_proposal_reply> handlers(const forwarded_proposal_reply&) { return {&node::on_forwarded_reply, &node::on_forwarded_reply, &node::on_forwarded_reply, &node::on_forwarded_reply}; }
   // clang-format on
   // ---------------------------------------------------------------------------------------------- step [impl/step.hpp]
   constexpr node(node_id id, const options_type& options, std::uint64_t seed, Transport&& transport, Log&& log,
@@ -261,6 +262,7 @@ class node {
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const install_snapshot& chunk) const;
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const timeout_now& order) const;
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const read_reply& reply) const;
+  [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const forwarded_proposal_reply& reply) const;
   [[nodiscard]] constexpr bool second_leader(const envelope& m) const;
   template <class Body>
   constexpr detail::verdict take_in(const envelope& m, const Body& body);
@@ -354,7 +356,7 @@ class node {
   [[nodiscard]] constexpr bool reads_are_open() const;
   [[gnu::cold]] constexpr void answer_reads();
   constexpr void answer_read(std::uint64_t context, read_fate what, index_t index);
-  // ----------------------------------------------------------------------------------------- §8 [impl/remote_read.hpp]
+  // ------------------------------------------------------------------- §8 [impl/remote_read.hpp, impl/forwarding.hpp]
   constexpr void ask_leader();
   constexpr void send_read_request(std::uint64_t ticket);
   constexpr void note_asked(leader_role& lead, node_id by, std::uint64_t ticket);
@@ -362,6 +364,11 @@ class node {
   constexpr detail::verdict on_read_request(const envelope& m, const read_request& request);
   [[gnu::cold]] constexpr void answer_asked(leader_role& lead);
   constexpr detail::verdict on_read_reply(const envelope& m, const read_reply& reply);
+  [[nodiscard]] constexpr result<void> check_forwarding(payload command);
+  constexpr detail::verdict on_forwarded_proposal(const envelope& m, const forwarded_proposal& request);
+  constexpr detail::verdict on_forwarded_reply(const envelope& m, const forwarded_proposal_reply& reply);
+  [[nodiscard]] constexpr std::optional<fate> fate_of(index_t index, term_t of) const;
+  [[gnu::cold]] constexpr void resolve_forwarded();
   // ------------------------------------------------------------------------------------------ §6 [impl/membership.hpp]
   [[nodiscard]] constexpr result<void> may_change_membership(std::optional<index_t> expected) const;
   [[nodiscard]] constexpr result<raft::configuration> next_configuration(const membership& target,
@@ -472,7 +479,9 @@ class node {
   append_entries_reply answer_{};
   std::vector<open_proposals> proposals_{};  ///< One for each leadership with open ends; the present one last.
   remote_reads<time_point> remote_{};        ///< Reads that the leader has to confirm, and those that were dropped.
-  window handed_{};                          ///< Entries that a state machine elsewhere has not executed yet.
+  forwarded_proposals<time_point> forwarded_{};
+  taken_proposals taken_{};
+  window handed_{};  ///< Entries that a state machine elsewhere has not executed yet.
   /// A configuration's bytes: in a chunk being sent, in an entry being written.
   std::vector<std::byte> members_scratch_{};
   payload members_entry_{};  ///< The latter.

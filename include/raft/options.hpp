@@ -140,6 +140,8 @@ struct options {
   std::uint32_t max_entry_bytes = 16U << 20;
   /// A leader refuses proposals while more bytes (wire form) than this are appended and not committed.
   std::uint64_t max_uncommitted_bytes = 256U << 20;
+  /// While commands of more bytes (wire form) than this are forwarded and have no fate, no more are. One always may be.
+  std::uint64_t max_forwarded_bytes = 16U << 20;
   /// Tell followers a new commit index at once, by a message of its own, instead of with the next append or heartbeat:
   /// followers apply sooner, at the price of up to two more messages a follower for each commit.
   bool commit_at_once = false;

@@ -110,7 +110,7 @@ class input {
 };
 
 message_body any_body(input& in, std::vector<std::byte>& a, std::vector<std::byte>& b) {
-  switch (in.byte() % 11) {
+  switch (in.byte() % 13) {
     case 0:
       return request_pre_vote{in.index(), in.term()};
     case 1:
@@ -134,6 +134,10 @@ message_body any_body(input& in, std::vector<std::byte>& a, std::vector<std::byt
     case 8:
       return read_reply{in.number(), in.index(), in.byte() % 2 == 0};
     case 9:
+      return forwarded_proposal{in.number(), in.number(), in.bytes(a)};
+    case 10:
+      return forwarded_proposal_reply{in.number(), in.number(), in.index(), node_id{in.number()}};
+    case 11:
       return install_snapshot_reply{in.index(), in.number(), in.number(), in.byte() % 2 == 0, in.number()};
     default:
       return timeout_now{in.index(), in.term()};

@@ -47,6 +47,8 @@ std::vector<letter> one_of_each(node_id from, node_id to, term_t term) {
           chunk(from, to, term, {9_i, 4_t}, voters(3), "image", 0, 5),
           say(from, to, term, install_snapshot_reply{2_i, 7, 0, true, 0}),
           say(from, to, term, read_request{7}),
+          say(from, to, term, forwarded_proposal{7, 1, payload_of("x")}),
+          say(from, to, term, forwarded_proposal_reply{7, 1, 2_i, 1_n}),
           say(from, to, term, read_reply{7, 2_i, true})};
 }
 

@@ -139,6 +139,9 @@ class cluster final : private world {
   }
   void fate_told(server& s, index_t first, index_t last, term_t t, fate what) override;
   void read_told(server& s, std::uint64_t context, read_fate what, index_t index) override;
+  void forwarded_told(server& s, std::uint64_t context, fate what, proposal place) override {
+    checks_.forwarded_told(s, context, what, place);
+  }
   void role_told(server& s, role_kind role, term_t t, node_id leader) override;
   void configuration_told(server&, const configuration&, index_t) override {}
   void transfer_told(server& s, node_id target, transfer_fate what) override;

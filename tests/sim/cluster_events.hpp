@@ -169,6 +169,7 @@ inline void cluster::deliver(const event& e) {
     if (const auto* chunk = std::get_if<install_snapshot>(&m.body)) note_chunk(s, *chunk);
     if (story_.told()) story_.line(now_, "%s", to_text(m).c_str());
     call(s, [&] {
+      checks_.about_to_take_in(m);
       const auto taken = s.step(m);
       // Nothing that a server of ours sends is impossible, but for members that one does not know of.
       if (!taken && taken.error().code != errc::failed) {

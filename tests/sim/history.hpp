@@ -110,6 +110,12 @@ struct shadow {
     term_t term{};
     index_t floor{};  ///< What lies at or before it had been answered when the proposal was made.
   };
+  struct open_forward {
+    std::uint64_t context = 0;
+    std::uint64_t hash = 0;  ///< Of the command's bytes.
+    std::uint64_t serial = 0;
+    index_t floor{};  ///< As of a proposal.
+  };
   struct open_read {
     std::uint64_t context = 0;
     index_t floor{};  ///< Everything that was committed when it was asked.
@@ -141,6 +147,7 @@ struct shadow {
   lease_promise promise{};                 ///< [I37]
   std::vector<open_proposal> proposals{};  ///< Those without a fate, by term and index.
   std::vector<open_read> reads{};          ///< Those without an answer.
+  std::vector<open_forward> forwards{};    ///< Those without a fate.
   index_t handed_over{};                   ///< The last command that its machine was given.
   node_id transfer_target{};               ///< Of the transfer that has no fate yet [I18].
 
@@ -176,6 +183,14 @@ struct committed_entry {
   std::uint64_t image = 0;  ///< The hash of the snapshot's bytes at this index, once one was taken.
 };
 
+/// A forwarded proposal, over all incarnations: by whom, in which session, which one; and where it was put.
+struct forward_ghost {
+  std::uint64_t session = 0;
+  std::uint64_t serial = 0;
+  proposal place{};
+  bool dropped = false;  ///< Its client was told that it is never executed.
+};
+
 /// What is remembered of the cluster.
 class history {
  public:
@@ -183,8 +198,9 @@ class history {
 
   std::vector<shadow> servers;
   configuration initial;
-  by_term<node_id> leaders{};  ///< G.leader.
-  index_t answered{};          ///< The last entry that some client was told is applied.
+  by_term<node_id> leaders{};                          ///< G.leader.
+  std::vector<std::vector<forward_ghost>> forwards{};  ///< By slot of the asking server, in the order of asking.
+  index_t answered{};                                  ///< The last entry that some client was told is applied.
 
   // ---- every entry that ever was: (index, term) -> one payload, one past [I23, I24]
 

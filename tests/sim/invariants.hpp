@@ -97,6 +97,12 @@ class invariants {
   void proposed(server& s, const result<proposal>& answer);
   void read_asked(server& s, std::uint64_t context);
   void read_refused(server& s, std::uint64_t context);
+  /// The next call proposes this at a server that leads, or that forwards it.
+  void about_to_forward(server& s, std::uint64_t context, payload command, bool leads);
+  void forwarded(server& s, std::uint64_t context, bool accepted);
+  void forwarded_told(server& s, std::uint64_t context, fate what, proposal place);
+  /// The next call takes in this message, which is viewed until it returns.
+  void about_to_take_in(const message& m);
   /// The server says that what it shows is at most so old.
   void read_stale(server& s, instant bound);
   /// What compares all servers; O(servers squared).
@@ -164,6 +170,9 @@ class invariants {
   // ---- [invariants_clients.hpp]
   void i29_applied_is_committed(server& s, index_t index, term_t term, std::uint64_t hash);
   void i30_born_of_a_proposal(server& s, const disk_write& w);
+  void note_forwarded_command(server& s, const entry& e);
+  void note_forward(server& s, const forwarded_proposal& request);
+  [[nodiscard]] forward_ghost* find_forward(std::size_t slot, std::uint64_t session, std::uint64_t serial) noexcept;
   void i38_real_time_order(server& s, const shadow::open_proposal& p);
   void i40_fate(server& s, const shadow::open_proposal& p, fate what);
 
@@ -181,7 +190,10 @@ class invariants {
   meters* counts_;
   history history_;
   session_ledger ledger_{};
-  std::span<const payload> asked_{};  ///< What the call under way proposes.
+  std::span<const payload> asked_{};   ///< What the call under way proposes,
+  const message* taken_in_ = nullptr;  ///< or takes in.
+  payload leads_with_{};               ///< What it proposes at a leader by the name of forwarding.
+  std::uint64_t forwarding_ = 0;       ///< Its context, if the call under way forwards a proposal.
   violation found_{};
 };
 

@@ -88,6 +88,7 @@ inline void invariants::i30_born_of_a_proposal(server& s, const disk_write& w) {
       if (const auto c = decode_configuration(e.data)) i16_one_change_at_a_time(s, e.index, *c);
       return;
     }
+    if (asked_.empty() && taken_in_ != nullptr) return note_forwarded_command(s, e);
     if (n >= asked_.size() || hash_bytes(asked_[n]) != hash_bytes(e.data)) {
       return report("I30", s, "writes a command at %" PRIu64 " that nobody proposed", e.index.value);
     }
@@ -173,6 +174,90 @@ inline void invariants::fate_told(server& s, index_t first, index_t last, term_t
   }
 }
 
+// ---------------------------------------------------------------------------------------------------- forwarded
+
+inline forward_ghost* invariants::find_forward(std::size_t slot, std::uint64_t session, std::uint64_t serial) noexcept {
+  if (slot >= history_.forwards.size()) return nullptr;
+  for (auto f = history_.forwards[slot].rbegin(); f != history_.forwards[slot].rend(); ++f) {
+    if (f->session == session && f->serial == serial) return &*f;
+  }
+  return nullptr;
+}
+
+inline void invariants::about_to_take_in(const message& m) { taken_in_ = &m; }
+
+inline void invariants::about_to_forward(server& s, std::uint64_t context, payload command, bool leads) {
+  shadow_of(s).forwards.push_back({context, hash_bytes(command), 0, history_.answered});
+  if (leads) {
+    leads_with_ = command;
+    asked_ = std::span<const payload>{&leads_with_, 1};
+  } else {
+    forwarding_ = context;
+  }
+}
+
+inline void invariants::forwarded(server& s, std::uint64_t context, bool accepted) {
+  asked_ = {};
+  forwarding_ = 0;
+  if (accepted) return;
+  const std::size_t open = std::erase_if(shadow_of(s).forwards, [&](const auto& f) { return f.context == context; });
+  if (open == 0) report("I41", s, "refuses a forwarded proposal that has a fate");
+}
+
+/// A server forwards only what it was asked to in this call, and each only once.
+inline void invariants::note_forward(server& s, const forwarded_proposal& request) {
+  auto& open = shadow_of(s).forwards;
+  if (forwarding_ == 0 || open.empty() || open.back().context != forwarding_ ||
+      open.back().hash != hash_bytes(request.command) || find_forward(s.slot, request.session, request.serial)) {
+    return report("I30", s, "forwards what it was not asked to, or twice");
+  }
+  open.back().serial = request.serial;
+  history_.forwards.resize(history_.servers.size());
+  history_.forwards[s.slot].push_back({request.session, request.serial, {}, false});
+}
+
+/// [I40] A leader appends what another server forwarded once, and not after its client was told that it is dropped.
+inline void invariants::note_forwarded_command(server& s, const entry& e) {
+  const auto* request = std::get_if<forwarded_proposal>(&taken_in_->body);
+  if (request == nullptr || hash_bytes(request->command) != hash_bytes(e.data)) {
+    return report("I30", s, "writes a command at %" PRIu64 " that nobody proposed", e.index.value);
+  }
+  forward_ghost* ghost = find_forward(taken_in_->from.value - 1, request->session, request->serial);
+  if (ghost == nullptr || ghost->place.index != index_t{} || ghost->dropped) {
+    return report("I40", s, "appends a forwarded proposal twice, or after it was dropped");
+  }
+  ghost->place = {e.index, e.term};
+  counts_->add(meter::forwards_taken);
+}
+
+/// [I40, I41] One fate each: applied is applied here, dropped is for certain.
+inline void invariants::forwarded_told(server& s, std::uint64_t context, fate what, proposal place) {
+  catch_up(s);
+  auto& open = shadow_of(s).forwards;
+  const auto at = std::find_if(open.begin(), open.end(), [&](const auto& f) { return f.context == context; });
+  if (at == open.end()) return report("I41", s, "tells a second fate of a forwarded proposal");
+  const shadow::open_forward f = *at;
+  open.erase(at);
+  counts_->add(what == fate::applied   ? meter::forwards_applied
+               : what == fate::dropped ? meter::forwards_dropped
+                                       : meter::forwards_unknown);
+  forward_ghost* ghost = nullptr;  // none if it was proposed here; the latest of that serial is of this incarnation
+  if (f.serial != 0) ghost = find_forward(s.slot, history_.forwards[s.slot].back().session, f.serial);
+  if (what == fate::applied) {
+    if (ghost != nullptr && !(ghost->place == place))
+      report("I40", s, "says that a forwarded proposal is where it is not");
+    i40_fate(s, {place.index, place.term, f.floor}, what);
+    if (broken()) return;
+    history_.answered = std::max(history_.answered, place.index);
+    if (s.machine.state().last_command < history_.committed(place.index).last_command) {
+      report("I40", s, "says that a forwarded proposal is applied before it is");
+    }
+  } else if (what == fate::dropped && ghost != nullptr) {
+    ghost->dropped = true;
+    if (ghost->place.index != index_t{}) i40_fate(s, {ghost->place.index, ghost->place.term, f.floor}, what);
+  }
+}
+
 // ---------------------------------------------------------------------------------------------------- reads
 
 inline void invariants::read_asked(server& s, std::uint64_t context) {
@@ -227,6 +312,7 @@ inline void invariants::nothing_is_open(const server& s) {
   }
   if (sh.transfer_target != nobody) report("I41", s, "a transfer of leadership has no fate");
   if (!sh.reads.empty()) report("I41", s, "%zu reads are not answered", sh.reads.size());
+  if (!sh.forwards.empty()) report("I41", s, "%zu forwarded proposals have no fate", sh.forwards.size());
 }
 
 }  // namespace raft::testing

@@ -280,6 +280,7 @@ inline void invariants::crashed(server& s) {
   sh.promise = {};
   sh.proposals.clear();
   sh.reads.clear();
+  sh.forwards.clear();
   sh.transfer_target = nobody;
   sh.handed_over = index_t{};
 }

@@ -178,6 +178,8 @@ inline void invariants::sent(server& s, const message& m) {
   } else if (const auto* pre = std::get_if<request_pre_vote_reply>(&m.body)) {
     // On a deferred disk the answer may have waited since before the leader was heard.
     if (pre->granted && !sh.deferred) i37_promise_to_the_leader(s, m.to);
+  } else if (const auto* forward = std::get_if<forwarded_proposal>(&m.body)) {
+    note_forward(s, *forward);
   } else if (const auto* named = std::get_if<read_reply>(&m.body); named != nullptr && named->confirmed) {
     const glance now = s.look();
     if (now.role != role_kind::leader || now.term != m.term || named->index > now.commit) {
@@ -189,6 +191,7 @@ inline void invariants::sent(server& s, const message& m) {
 /// [I12] A pre-vote asks, and changes nothing: it elects nobody, and takes nobody to another term [thesis 9.6].
 /// [I37] What is taken from a leader renews the promise to it.
 inline void invariants::took_in(server& s, const message& m) {
+  taken_in_ = nullptr;
   if (std::holds_alternative<request_pre_vote>(m.body) && s.look().term != shadow_of(s).term_before) {
     report("I12", s, "enters term %" PRIu64 " by a pre-vote of %" PRIu64, s.look().term.value, m.from.value);
   }

@@ -222,7 +222,8 @@ class liveness {
     }
     for (const server* s : live_) {
       const shadow& sh = cluster_->checks().of(*s);
-      if (!sh.proposals.empty() || !sh.reads.empty() || sh.transfer_target != nobody) return false;
+      if (!sh.proposals.empty() || !sh.reads.empty() || !sh.forwards.empty() || sh.transfer_target != nobody)
+        return false;
     }
     for (const auto& p : leader->status().peers) {
       const bool lives = std::any_of(live_.begin(), live_.end(), [&p](const server* s) { return s->id == p.id; });

@@ -39,6 +39,7 @@ class machine_watcher {
   virtual void restored(const snapshot_meta& meta, index_t last_command, std::uint64_t state) = 0;
   virtual void fate_told(index_t first, index_t last, term_t term, fate what) = 0;
   virtual void read_told(std::uint64_t context, read_fate what, index_t index) = 0;
+  virtual void forwarded_told(std::uint64_t context, fate what, proposal place) = 0;
   virtual void role_told(role_kind role, term_t term, node_id leader) = 0;
   virtual void configuration_told(const configuration& c, index_t index) = 0;
   virtual void transfer_told(node_id target, transfer_fate what) = 0;
@@ -270,6 +271,9 @@ class sim_machine {
   /// A machine that executes elsewhere had better not lead while it has much to do.
   [[nodiscard]] bool may_lead() const noexcept requires(Kind == machine_kind::elsewhere) {
     return machine_->held() < 8;
+  }
+  void on_forwarded(std::uint64_t context, fate what, proposal place, node_id) {
+    machine_->watcher().forwarded_told(context, what, place);
   }
   void on_configuration(const configuration& c, index_t index) { machine_->watcher().configuration_told(c, index); }
 

@@ -94,6 +94,7 @@ struct plan {
   std::uint64_t read_permille = 0;
   std::uint64_t session_permille = 0;   ///< Of commands that clients number and retry.
   std::uint64_t anywhere_permille = 0;  ///< Of the reads, those that are asked of any server.
+  std::uint64_t forward_permille = 0;   ///< Proposals at any server.
   std::uint64_t stale_permille = 0;     ///< Reads with a bound on how stale they are.
   std::uint64_t snapshot_permille = 0;
   std::uint64_t snapshot_request_permille = 0;
@@ -254,6 +255,8 @@ inline void draw_leases(plan& p, rng r) {
 inline void draw_remote_reads(plan& p, rng r) {
   p.anywhere_permille = r.one_of<std::uint64_t>({0, 300, 700});
   p.stale_permille = r.one_of<std::uint64_t>({0, 50, 200});
+  p.forward_permille = r.one_of<std::uint64_t>({0, 100, 400});
+  p.options.max_forwarded_bytes = static_cast<std::uint64_t>(r.log_between(1, 1 << 16));
   p.options.max_pending_reads = static_cast<std::uint32_t>(r.permille(300) ? r.log_between(1, 32) : 65536);
 }
 
@@ -299,6 +302,7 @@ void add_reads(const server::options_type& o, Add&& add) {
   add("lease_reads", o.lease_reads);
   add("lease_clock_drift", o.lease_clock_drift);
   add("max_pending_reads", o.max_pending_reads);
+  add("max_forwarded_bytes", o.max_forwarded_bytes);
 }
 }  // namespace detail
 

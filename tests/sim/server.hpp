@@ -38,6 +38,7 @@ class world {
   virtual void restored(server& s, const snapshot_meta& meta, index_t last_command, std::uint64_t state) = 0;
   virtual void fate_told(server& s, index_t first, index_t last, term_t term, fate what) = 0;
   virtual void read_told(server& s, std::uint64_t context, read_fate what, index_t index) = 0;
+  virtual void forwarded_told(server& s, std::uint64_t context, fate what, proposal place) = 0;
   virtual void role_told(server& s, role_kind role, term_t term, node_id leader) = 0;
   virtual void configuration_told(server& s, const configuration& c, index_t index) = 0;
   virtual void transfer_told(server& s, node_id target, transfer_fate what) = 0;
@@ -122,6 +123,7 @@ class server : public disk_watcher, public machine_watcher {
   virtual result<proposal> propose(payload command) = 0;
   virtual result<proposal> propose(payload command, term_t expected) = 0;
   virtual result<proposal> propose(std::span<const payload> commands) = 0;
+  virtual result<void> propose_anywhere(payload command, std::uint64_t context) = 0;
   virtual result<void> read(std::uint64_t context) = 0;
   virtual result<void> read_anywhere(std::uint64_t context) = 0;
   virtual result<instant> read_stale(instant at_most) = 0;
@@ -192,6 +194,9 @@ class server : public disk_watcher, public machine_watcher {
   }
   void fate_told(index_t first, index_t last, term_t t, fate f) final { world_->fate_told(*this, first, last, t, f); }
   void read_told(std::uint64_t context, read_fate f, index_t i) final { world_->read_told(*this, context, f, i); }
+  void forwarded_told(std::uint64_t context, fate f, proposal place) final {
+    world_->forwarded_told(*this, context, f, place);
+  }
   void role_told(role_kind role, term_t t, node_id leader) final { world_->role_told(*this, role, t, leader); }
   void configuration_told(const raft::configuration& c, index_t i) final { world_->configuration_told(*this, c, i); }
   void transfer_told(node_id target, transfer_fate what) final { world_->transfer_told(*this, target, what); }
@@ -289,6 +294,9 @@ class engine_server final : public server {
   result<proposal> propose(payload command) override { return node_->propose(command); }
   result<proposal> propose(payload command, term_t expected) override { return node_->propose(command, expected); }
   result<proposal> propose(std::span<const payload> commands) override { return node_->propose(commands); }
+  result<void> propose_anywhere(payload command, std::uint64_t context) override {
+    return node_->propose_anywhere(command, context);
+  }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
   result<void> read_anywhere(std::uint64_t context) override { return node_->read_anywhere(context); }
   result<instant> read_stale(instant at_most) override { return node_->read_stale(at_most); }

@@ -18,10 +18,19 @@
 namespace raft::testing {
 
 /// The names of the kinds of messages, in the order of message_body.
-inline constexpr std::array<const char*, std::variant_size_v<message_body>> message_names{
-    "request_pre_vote", "request_pre_vote_reply", "request_vote",     "request_vote_reply",
-    "append_entries",   "append_entries_reply",   "install_snapshot", "install_snapshot_reply",
-    "timeout_now",      "read_request",           "read_reply"};
+inline constexpr std::array<const char*, std::variant_size_v<message_body>> message_names{"request_pre_vote",
+                                                                                          "request_pre_vote_reply",
+                                                                                          "request_vote",
+                                                                                          "request_vote_reply",
+                                                                                          "append_entries",
+                                                                                          "append_entries_reply",
+                                                                                          "install_snapshot",
+                                                                                          "install_snapshot_reply",
+                                                                                          "timeout_now",
+                                                                                          "read_request",
+                                                                                          "read_reply",
+                                                                                          "forwarded_proposal",
+                                                                                          "forwarded_proposal_reply"};
 
 [[nodiscard]] inline std::string to_text(const message& m) {
   char text[256];

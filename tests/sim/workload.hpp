@@ -34,6 +34,7 @@ class workload {
     if (chance_.permille(p.leadership_permille)) return lead_otherwise(*s);
     if (chance_.permille(p.spurious_tick_permille)) return cluster_->call(*s, [s] { s->tick(); });
     if (chance_.permille(p.stale_permille)) return read_stale();
+    if (chance_.permille(p.forward_permille)) return propose_anywhere();
     if (chance_.permille(p.read_permille))
       return chance_.permille(p.anywhere_permille) ? read_anywhere() : (void)read(*s);
     if (chance_.permille(p.session_permille)) return act_in_session(*s);
@@ -83,6 +84,20 @@ class workload {
   void read_anywhere() {
     server* s = any_that_hears();
     if (s != nullptr) read(*s, [s](std::uint64_t context) { return s->read_anywhere(context); });
+  }
+
+  void propose_anywhere() {
+    server* s = any_that_hears();
+    if (s == nullptr) return;
+    make_payload(draw_size());
+    const std::uint64_t context = ++contexts_;
+    const bool leads = s->look().role == role_kind::leader;
+    cluster_->call(*s, [&] {
+      cluster_->checks().about_to_forward(*s, context, payloads_.front(), leads);
+      const auto answer = s->propose_anywhere(payloads_.front(), context);
+      cluster_->checks().forwarded(*s, context, answer.has_value());
+      cluster_->counts().add(answer ? meter::forwards : meter::forwards_refused);
+    });
   }
 
   void read_stale() {

@@ -60,6 +60,9 @@ letter keep(const message& m) {
     l.data = own(part->data);
     part->configuration = *l.configuration;
     part->data = *l.data;
+  } else if (auto* forwarded = std::get_if<forwarded_proposal>(&l.what.body)) {
+    l.data = own(forwarded->command);
+    forwarded->command = *l.data;
   }
   return l;
 }

@@ -57,6 +57,13 @@ std::ostream& operator<<(std::ostream& out, const read_request& b) { return out 
 std::ostream& operator<<(std::ostream& out, const read_reply& b) {
   return out << "read_reply " << b.ticket << (b.confirmed ? " at " : " unconfirmed ") << b.index;
 }
+std::ostream& operator<<(std::ostream& out, const forwarded_proposal& b) {
+  return out << "forwarded_proposal " << b.session << '.' << b.serial << ' ' << b.command.size() << " bytes";
+}
+std::ostream& operator<<(std::ostream& out, const forwarded_proposal_reply& b) {
+  return out << "forwarded_proposal_reply " << b.session << '.' << b.serial << " at " << b.index << " leader "
+             << b.leader;
+}
 
 std::ostream& operator<<(std::ostream& out, term_t t) { return out << t.value; }
 std::ostream& operator<<(std::ostream& out, index_t i) { return out << i.value; }

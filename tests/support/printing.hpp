@@ -46,6 +46,8 @@ std::ostream& operator<<(std::ostream& out, const install_snapshot_reply& b);
 std::ostream& operator<<(std::ostream& out, const timeout_now& b);
 std::ostream& operator<<(std::ostream& out, const read_request& b);
 std::ostream& operator<<(std::ostream& out, const read_reply& b);
+std::ostream& operator<<(std::ostream& out, const forwarded_proposal& b);
+std::ostream& operator<<(std::ostream& out, const forwarded_proposal_reply& b);
 std::ostream& operator<<(std::ostream& out, const message& m);
 std::ostream& operator<<(std::ostream& out, const status<std::int64_t>& s);
 

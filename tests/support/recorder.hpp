@@ -33,6 +33,13 @@ struct recorder {
     std::string state{};  ///< What a read would have seen at that moment.
     friend bool operator==(const answered&, const answered&) = default;
   };
+  struct forwarded {
+    std::uint64_t context = 0;
+    raft::fate what{};
+    raft::proposal place{};
+    raft::node_id leader{};
+    friend bool operator==(const forwarded&, const forwarded&) = default;
+  };
   struct role {
     raft::role_kind what{};
     raft::term_t term{};
@@ -51,6 +58,7 @@ struct recorder {
   std::vector<fated> fates{};
   std::vector<std::string> states_at_fates{};  ///< What could be seen when each was told.
   std::vector<answered> reads{};
+  std::vector<forwarded> forwards{};
   std::vector<role> roles{};
   std::vector<transfer> transfers{};
   std::vector<raft::configuration> configurations{};
@@ -91,6 +99,9 @@ struct recorder {
     fates.push_back({first, last, term, what});
     states_at_fates.push_back(state);
   }
+  void on_forwarded(std::uint64_t context, raft::fate what, raft::proposal place, raft::node_id leader) {
+    forwards.push_back({context, what, place, leader});
+  }
   void on_read(std::uint64_t context, raft::read_fate what, raft::index_t index) {
     reads.push_back({context, what, index, state});
   }
@@ -115,6 +126,7 @@ std::ostream& operator<<(std::ostream& out, const recorder::command& c);
 std::ostream& operator<<(std::ostream& out, const recorder::fated& f);
 std::ostream& operator<<(std::ostream& out, const recorder::answered& a);
 std::ostream& operator<<(std::ostream& out, const recorder::transfer& t);
+std::ostream& operator<<(std::ostream& out, const recorder::forwarded& f);
 std::ostream& operator<<(std::ostream& out, const recorder::role& r);
 
 }  // namespace story

@@ -69,6 +69,9 @@ class server_of final : public server {
   result<proposal> propose(std::string_view command, term_t expected) override {
     return node_->propose(payload_of(command), expected);
   }
+  result<void> propose_anywhere(std::string_view command, std::uint64_t context) override {
+    return node_->propose_anywhere(payload_of(command), context);
+  }
   result<void> read(std::uint64_t context) override { return node_->read(context); }
   result<void> read_anywhere(std::uint64_t context) override { return node_->read_anywhere(context); }
   result<ms> read_stale(ms at_most) override { return node_->read_stale(at_most); }
@@ -233,6 +236,9 @@ std::ostream& operator<<(std::ostream& out, const recorder::answered& a) {
   return out << a.context << ' ' << a.what << " at " << a.index << ": " << a.state;
 }
 std::ostream& operator<<(std::ostream& out, const recorder::transfer& t) { return out << t.target << ' ' << t.what; }
+std::ostream& operator<<(std::ostream& out, const recorder::forwarded& f) {
+  return out << f.context << ' ' << f.what << " at " << f.place << " by " << f.leader;
+}
 std::ostream& operator<<(std::ostream& out, const recorder::role& r) {
   return out << r.what << " in " << r.term << " of " << r.leader;
 }

@@ -65,6 +65,7 @@ class server {
   raft::result<raft::proposal> propose(std::string_view command);
   raft::result<raft::proposal> propose(std::initializer_list<std::string_view> commands);
   virtual raft::result<raft::proposal> propose(std::string_view command, raft::term_t expected) = 0;
+  virtual raft::result<void> propose_anywhere(std::string_view command, std::uint64_t context) = 0;
   virtual raft::result<void> read(std::uint64_t context) = 0;
   virtual raft::result<void> read_anywhere(std::uint64_t context) = 0;
   virtual raft::result<ms> read_stale(ms at_most) = 0;

@@ -27,7 +27,9 @@ std::vector<letter> one_of_each() {
           say(1_n, 2_n, 3_t, install_snapshot_reply{4_i, 5, 6, true, 7}),
           say(1_n, 2_n, 3_t, timeout_now{4_i, 3_t}),
           say(1_n, 2_n, 3_t, read_request{4}),
-          say(1_n, 2_n, 3_t, read_reply{4, 5_i, true})};
+          say(1_n, 2_n, 3_t, read_reply{4, 5_i, true}),
+          say(1_n, 2_n, 3_t, forwarded_proposal{4, 5, payload_of("x")}),
+          say(1_n, 2_n, 3_t, forwarded_proposal_reply{4, 5, 6_i, 7_n})};
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <raft/impl/commit.hpp>
 #include <raft/impl/election.hpp>
 #include <raft/impl/following.hpp>
+#include <raft/impl/forwarding.hpp>
 #include <raft/impl/leadership.hpp>
 #include <raft/impl/membership.hpp>
 #include <raft/impl/proposal.hpp>

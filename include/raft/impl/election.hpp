@@ -179,6 +179,7 @@ constexpr detail::verdict RAFT_NODE::on_vote_reply(const envelope& m, const requ
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::become_leader() {
   auto& lead = become<leader_role>();
+  taken_.begin(term());
   lead.first_index = log_.last_index().next();
   reluctance_.silent = 0;
   match_peers_to(lead);

@@ -7,6 +7,10 @@
 // its lease) confirms that it leads, an entry of its term is committed; then it names its commit index at the moment of
 // the question. Who asked waits until it has applied that. A leader asks itself, in the same words, for what bounds its
 // own staleness.
+//
+// `read_stale` refuses with errc::too_stale; `error.detail` is how stale this server is, in ticks of the Clock's
+// duration, or all ones where that is not known yet. It is asked for on demand only: by a call that finds the bound
+// older than half of what is allowed, so that callers who come often never wait.
 
 namespace raft {
 

@@ -246,6 +246,9 @@ constexpr void RAFT_NODE::report() {
     if (!failed_) resolve_applied();
     give_up_proposals();
   }
+  if constexpr (wants_forwards) {
+    if (!forwarded_.empty()) resolve_forwarded();
+  }
   if (reads_are_open()) answer_reads();
   if (transfer_.under_way()) report_transfer();
 }

@@ -74,6 +74,7 @@ constexpr result<void> RAFT_NODE::start() {
   reset_election_timer();
   // Another number at another start, by the seed or by the time: no answer to an earlier incarnation is taken for one.
   const auto start_of_time = static_cast<std::uint64_t>(count_of(duration{now_ - time_point{}}));
+  forwarded_.begin_with((random_ ^ start_of_time << 20) * 0xbf58476d1ce4e5b9U + 1);
   remote_.begin_with((random_ + start_of_time) * 0x9e3779b97f4a7c15U ^ random_ << 32);
   if (options_.lease_reads) promise_.give(nobody, now_ + options_.election_timeout_min);
   tell(events::started{id_, term(), commit_index_, last_applied_});
@@ -244,6 +245,7 @@ constexpr bool RAFT_NODE::term_rule(const envelope& m, const Body& body) {
   if constexpr (std::same_as<Body, request_pre_vote_reply>) {
     if (body.asked == term()) return true;
   }
+  if constexpr (std::same_as<Body, forwarded_proposal_reply>) return true;  // it speaks of its own term's log
   answer_lower_term(m, body);
   return false;
 }
@@ -307,7 +309,7 @@ constexpr typename RAFT_NODE::time_point RAFT_NODE::deadline() const {
   for (const open_proposals& open : proposals_) {
     if (open.give_up < next) next = open.give_up;
   }
-  next = std::min(next, remote_.wake());
+  next = std::min({next, remote_.wake(), forwarded_.wake()});
   return next;
 }
 

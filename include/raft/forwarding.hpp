@@ -1,0 +1,142 @@
+#pragma once
+
+// Proposals on their way to a leader [floor 6]: those that this server sent and whose fate is open, and what it took
+// in of others. Plain state; impl/forwarding.hpp moves it.
+//
+// A proposal is sent once, since sending it again could have it executed twice. Its message has a session, another one
+// for each start of the asking server, and a serial, by which the leader takes each in at most once: a message that
+// the network doubles, or brings again much later, is no second proposal. A message counts in the term in which it was
+// sent and in no other, so what a leader took in is remembered for its term.
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include <raft/options.hpp>
+#include <raft/types.hpp>
+
+namespace raft {
+
+/// The asking server's side.
+template <class TimePoint>
+class forwarded_proposals {
+ public:
+  struct open {
+    std::uint64_t serial = 0;
+    std::uint64_t context = 0;  ///< The caller's.
+    std::uint64_t bytes = 0;
+    node_id leader{};  ///< Who was asked,
+    term_t term{};     ///< in which term.
+    index_t index{};   ///< Where it was put; zero while that is not known.
+    TimePoint give_up{};
+  };
+
+  constexpr void begin_with(std::uint64_t session) noexcept { session_ = session; }
+  [[nodiscard]] constexpr std::uint64_t session() const noexcept { return session_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return open_.empty(); }
+  [[nodiscard]] constexpr std::uint64_t bytes() const noexcept { return bytes_; }
+  /// When some are given up at the earliest.
+  [[nodiscard]] constexpr TimePoint wake() const noexcept { return open_.empty() ? never<TimePoint>() : wake_; }
+
+  /// Answers its serial.
+  constexpr std::uint64_t add(open o) {
+    o.serial = ++last_serial_;
+    wake_ = open_.empty() || o.give_up < wake_ ? o.give_up : wake_;
+    bytes_ += o.bytes;
+    open_.push_back(o);
+    changed_ = true;
+    return o.serial;
+  }
+  /// The caller changes what it finds, and `end` looks again. Null if it has ended.
+  [[nodiscard]] constexpr open* find(std::uint64_t session, std::uint64_t serial) noexcept {
+    if (session != session_) return nullptr;
+    for (open& o : open_) {
+      if (o.serial == serial) {
+        changed_ = true;
+        return &o;
+      }
+    }
+    return nullptr;
+  }
+
+  /// Lets go of those of which `ends(open)` says so. O(1) if nothing can have changed: nothing more was applied since
+  /// the last call, none was added or found, and it is not yet time.
+  template <class Ends>
+  constexpr void end(index_t applied, TimePoint now, Ends&& ends) {
+    if (applied == seen_ && !changed_ && now < wake_) return;
+    seen_ = applied;
+    changed_ = false;
+    wake_ = never<TimePoint>();
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      const open o = open_[i];
+      if (ends(o)) {
+        bytes_ -= o.bytes;
+      } else {
+        if (o.give_up < wake_) wake_ = o.give_up;
+        open_[kept++] = o;
+      }
+    }
+    open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(kept), open_.end());
+  }
+
+ private:
+  std::uint64_t session_ = 0;
+  std::uint64_t last_serial_ = 0;
+  std::vector<open> open_{};  ///< By serial.
+  std::uint64_t bytes_ = 0;
+  index_t seen_{};    ///< What was applied when they were last looked through.
+  TimePoint wake_{};  ///< Not after the earliest give_up.
+  bool changed_ = false;
+};
+
+/// The leader's side: what was taken in during one term, so that nothing is taken in twice. It outlives the leadership
+/// and not the process.
+class taken_proposals {
+ public:
+  [[nodiscard]] constexpr term_t term() const noexcept { return term_; }
+  /// A leadership begins: of its term nothing was taken in yet.
+  constexpr void begin(term_t term) noexcept {
+    term_ = term;
+    sessions_.clear();
+  }
+
+  /// Whether this was surely not taken in before; it is now. What is older than the last 64 of its session, and what
+  /// comes when more sessions were seen than can be remembered, may have been.
+  [[nodiscard]] constexpr bool take(node_id from, std::uint64_t session, std::uint64_t serial) {
+    for (seen& s : sessions_) {
+      if (s.from == from && s.session == session) return s.take(serial);
+    }
+    if (sessions_.size() == most_sessions) return false;
+    sessions_.push_back({from, session, serial, 1});
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t most_sessions = 256;
+  struct seen {
+    node_id from{};
+    std::uint64_t session = 0;
+    std::uint64_t highest = 0;
+    std::uint64_t mask = 0;  ///< Bit k: highest - k was taken in.
+
+    [[nodiscard]] constexpr bool take(std::uint64_t serial) noexcept {
+      if (serial > highest) {
+        const std::uint64_t by = serial - highest;
+        mask = by < 64 ? mask << by | 1 : 1;
+        highest = serial;
+        return true;
+      }
+      const std::uint64_t below = highest - serial;
+      if (below >= 64 || (mask >> below & 1) != 0) return false;
+      mask |= std::uint64_t{1} << below;
+      return true;
+    }
+  };
+
+  term_t term_{};
+  std::vector<seen> sessions_{};
+};
+
+}  // namespace raft

@@ -1,0 +1,270 @@
+// Proposals at any server, forwarded to the leader: impl/forwarding.hpp.
+
+#include <doctest/doctest.h>
+
+#include "support/cluster.hpp"
+#include "support/printing.hpp"
+
+using namespace raft;
+using namespace story;
+
+namespace {
+
+using told = std::vector<recorder::forwarded>;
+
+/// Server 2 of three voters, which hears leader 1 of term 1 and holds its no-op.
+std::unique_ptr<server> follower_of_one(const setup& how = {}) {
+  auto b = start(2_n, {.members = voters(3)}, how);
+  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 0_i, {no_op(1)}, 0)));
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {}, 0)));
+  b->take_mail();
+  return b;
+}
+
+std::unique_ptr<server> leader_one() {
+  auto a = start(1_n, {.members = voters(3)});
+  win(*a);
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  a->take_mail();
+  return a;
+}
+
+letter forward(std::string_view command, std::uint64_t serial, term_t term = 1_t, std::uint64_t session = 5) {
+  return say(2_n, 1_n, term, forwarded_proposal{session, serial, payload_of(command)});
+}
+
+/// What the leader answers to it; nothing: index all ones.
+forwarded_proposal_reply answer(server& a, const letter& request) {
+  a.take_mail();
+  CHECK(a.step(request));
+  for (const letter& l : a.take_mail()) {
+    if (l.is<forwarded_proposal_reply>()) return l.as<forwarded_proposal_reply>();
+  }
+  return {0, 0, index_t{UINT64_MAX}, nobody};
+}
+
+const forwarded_proposal_reply no_answer{0, 0, index_t{UINT64_MAX}, nobody};
+
+}  // namespace
+
+TEST_CASE("propose_anywhere: a follower sends the command to the leader, and its own log tells the fate") {
+  cluster c{3};
+  c.elect(1);
+  c.spread();
+  CHECK(c[2].propose_anywhere("x", 7));
+  c.deliver();
+  c.spread();
+  CHECK(c[1].state() == "x;");
+  CHECK(c[2].state() == "x;");
+  CHECK(c[2].machine().forwards == told{{7, fate::applied, {2_i, 1_t}, 1_n}});
+  CHECK(c[1].machine().forwards.empty());
+}
+
+TEST_CASE("propose_anywhere: on the leader the fate is told in the same way") {
+  auto alone = start(1_n, {.members = voters(1)});
+  win(*alone);
+  CHECK(alone->propose_anywhere("x", 7));
+  CHECK(alone->machine().forwards == told{{7, fate::applied, {2_i, 1_t}, nobody}});
+  auto a = leader_one();
+  CHECK(a->propose_anywhere("x", 8));
+  CHECK(a->machine().forwards.empty());
+  CHECK(a->step(say(3_n, 1_n, 1_t, matched(2_i))));
+  CHECK(a->machine().forwards == told{{8, fate::applied, {2_i, 1_t}, nobody}});
+}
+
+TEST_CASE("propose_anywhere: applied is told when the entry is applied here, and not before") {
+  auto b = follower_of_one();
+  CHECK(b->propose_anywhere("x", 7));
+  const auto request = b->only<forwarded_proposal>();
+  CHECK(text_of(request.command) == "x");
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{request.session, request.serial, 2_i, 1_n})));
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {{1, "x"}}, 0)));
+  CHECK(b->machine().forwards.empty());
+  CHECK(b->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 2_i, {}, 0)));
+  CHECK(b->machine().forwards == told{{7, fate::applied, {2_i, 1_t}, 1_n}});
+}
+
+TEST_CASE("propose_anywhere: the answer may come after the entry was applied, compacted, and its term is over") {
+  for (const bool other_term : {false, true}) {
+    setup how;
+    how.options.trailing_entries = 0;
+    auto b = follower_of_one(how);
+    CHECK(b->propose_anywhere("x", 7));
+    const auto request = b->only<forwarded_proposal>();
+    CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 2_i, {{1, "x"}}, 0)));
+    if (other_term) CHECK(b->step(append(3_n, 2_n, 2_t, {2_i, 1_t}, 3_i, {no_op(2)}, 0)));
+    CHECK(b->take_snapshot());
+    CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{request.session, request.serial, 2_i, 1_n})));
+    // Behind a compacted entry of a later term it may lie or not.
+    CHECK(b->machine().forwards == told{{7, other_term ? fate::unknown : fate::applied, {2_i, 1_t}, 1_n}});
+  }
+}
+
+TEST_CASE("propose_anywhere: another entry in its place means dropped, and so does a later term before it") {
+  for (const bool behind : {false, true}) {
+    auto b = follower_of_one();
+    CHECK(b->propose_anywhere("x", 7));
+    const auto request = b->only<forwarded_proposal>();
+    const index_t place = behind ? 9_i : 2_i;
+    CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{request.session, request.serial, place, 1_n})));
+    CHECK(b->step(append(3_n, 2_n, 2_t, {1_i, 1_t}, 2_i, {no_op(2)}, 0)));
+    CHECK(b->machine().forwards == told{{7, fate::dropped, {place, 1_t}, 1_n}});
+  }
+}
+
+TEST_CASE("propose_anywhere: no answer, or no end, means unknown after two of the longest election timeouts") {
+  auto b = follower_of_one();
+  CHECK(b->propose_anywhere("x", 7));
+  CHECK(b->propose_anywhere("y", 8));
+  const auto sent = b->all<forwarded_proposal>();
+  REQUIRE(sent.size() == 2);
+  b->now() = 100;
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{sent[1].session, sent[1].serial, 2_i, 1_n})));
+  b->now() = 599;
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {}, 0)));
+  CHECK(b->machine().forwards.empty());
+  CHECK(b->deadline() == 600);
+  b->pass(1);
+  CHECK(b->machine().forwards == told{{7, fate::unknown, {}, 1_n}});
+  b->now() = 700;
+  b->tick();
+  CHECK(b->machine().forwards == told{{7, fate::unknown, {}, 1_n}, {8, fate::unknown, {2_i, 1_t}, 1_n}});
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 2_i, {{1, "y"}}, 0)));
+  CHECK(b->machine().forwards.size() == 2);
+}
+
+TEST_CASE("propose_anywhere: a refusal by the leader means dropped, and says who leads") {
+  auto b = follower_of_one();
+  CHECK(b->propose_anywhere("x", 7));
+  const auto request = b->only<forwarded_proposal>();
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{request.session, request.serial, {}, 3_n})));
+  CHECK(b->machine().forwards == told{{7, fate::dropped, {}, 3_n}});
+}
+
+TEST_CASE("propose_anywhere: is refused at once where it cannot be sent, and nothing leaves") {
+  setup how;
+  how.options.max_entry_bytes = 100;
+  how.options.max_forwarded_bytes = 64;
+  auto lost = start(2_n, {.members = voters(3)}, how);
+  CHECK(lost->propose_anywhere("x", 1).error() == error{errc::not_leader, nobody, 0, ""});
+  auto b = follower_of_one(how);
+  CHECK(b->propose_anywhere(std::string(101, 'x'), 1).error().code == errc::too_large);
+  CHECK(b->propose_anywhere(std::string(100, 'x'), 2));  // one always may be under way
+  CHECK(b->propose_anywhere("x", 3).error().code == errc::busy);
+  const auto request = b->only<forwarded_proposal>();
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{request.session, request.serial, {}, 1_n})));
+  CHECK(b->propose_anywhere("x", 3));
+  b->log().failing = "all";
+  (void)b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {{1, "x"}}, 0));
+  CHECK(b->machine().forwards.back() == recorder::forwarded{3, fate::unknown, {}, 1_n});
+  CHECK(b->propose_anywhere("x", 4).error().code == errc::failed);
+}
+
+TEST_CASE("propose_anywhere: nothing leaves in a term that is not durable") {
+  setup how;
+  how.deferred = true;
+  auto b = start(2_n, {.members = voters(3)}, how);
+  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 0_i, {no_op(1)}, 0)));
+  b->take_mail();
+  CHECK(b->propose_anywhere("x", 7).error().code == errc::not_ready);
+  CHECK(b->take_mail().empty());
+  CHECK(b->persisted());
+  b->take_mail();
+  CHECK(b->propose_anywhere("x", 7));
+  CHECK(b->all<forwarded_proposal>().size() == 1);
+}
+
+// ---------------------------------------------------------------------------------------------------- the leader
+
+TEST_CASE("on_forwarded_proposal: is appended once, however often it comes") {
+  auto a = leader_one();
+  CHECK(answer(*a, forward("x", 1)) == forwarded_proposal_reply{5, 1, 2_i, 1_n});
+  CHECK(answer(*a, forward("x", 1)) == no_answer);
+  CHECK(answer(*a, forward("z", 3)) == forwarded_proposal_reply{5, 3, 3_i, 1_n});
+  CHECK(answer(*a, forward("y", 2)) == forwarded_proposal_reply{5, 2, 4_i, 1_n});  // overtaken
+  CHECK(answer(*a, forward("y", 2)) == no_answer);
+  CHECK(answer(*a, forward("x", 1, 1_t, 6)) == forwarded_proposal_reply{6, 1, 5_i, 1_n});  // after a restart
+  CHECK(answer(*a, forward("x", 1)) == no_answer);
+  CHECK(answer(*a, forward("w", 100)) == forwarded_proposal_reply{5, 100, 6_i, 1_n});
+  CHECK(answer(*a, forward("v", 37)) == forwarded_proposal_reply{5, 37, 7_i, 1_n});
+  CHECK(answer(*a, forward("u", 36)) == no_answer);  // too old to be sure
+  CHECK(a->last() == 7_i);
+}
+
+TEST_CASE("on_forwarded_proposal: what was refused is not taken in when it comes again") {
+  setup how;
+  how.options.max_entry_bytes = 8;
+  how.options.max_uncommitted_bytes = 48;
+  auto a = start(1_n, {.members = voters(3)}, how);
+  win(*a);
+  CHECK(a->propose("12345678"));
+  CHECK(answer(*a, forward("x", 1)) == forwarded_proposal_reply{5, 1, {}, 1_n});
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(2_i))));
+  CHECK(answer(*a, forward("x", 1)) == no_answer);
+  CHECK(answer(*a, forward("x", 2)) == forwarded_proposal_reply{5, 2, 3_i, 1_n});
+  CHECK(answer(*a, forward("123456789", 3)) == forwarded_proposal_reply{5, 3, {}, 1_n});
+}
+
+TEST_CASE("on_forwarded_proposal: of an earlier term it is not even answered, and strangers are refused") {
+  auto a = leader_one();
+  CHECK(a->step(say(2_n, 1_n, 2_t, append_entries_reply{})));
+  win(*a);
+  REQUIRE(a->term() == 3_t);
+  const index_t end = a->last();
+  CHECK(answer(*a, forward("x", 1, 1_t)) == no_answer);
+  CHECK(answer(*a, say(9_n, 1_n, 3_t, forwarded_proposal{5, 1, payload_of("x")})) ==
+        forwarded_proposal_reply{5, 1, {}, 1_n});
+  CHECK(a->last() == end);
+}
+
+TEST_CASE("on_forwarded_proposal: who led refuses what it surely did not take in, and forwards nothing") {
+  cluster c{3};
+  c.elect(1);
+  c.spread();
+  CHECK(c[2].propose_anywhere("x", 7));
+  const auto late = c.take(kind<forwarded_proposal>());
+  c.isolate(1);
+  c.jump(400);
+  c[1].tick();  // nobody answers: it steps down, in its term
+  REQUIRE(c[1].role() == role_kind::follower);
+  REQUIRE(c[1].term() == 1_t);
+  c.drop();
+  c.heal();
+  c.deliver_late(late);
+  c.deliver_late(late);
+  const auto mail = c.take();
+  REQUIRE(mail.size() == 1);
+  CHECK(mail[0].what.to == 2_n);
+  CHECK(mail[0].as<forwarded_proposal_reply>().index == 0_i);
+  // Started anew it does not remember whether it took it in: it says nothing.
+  c.crash(1);
+  c.restart(1);
+  c.deliver_late(late);
+  CHECK(c.take().empty());
+}
+
+TEST_CASE("on_forwarded_proposal: who voted for another never led this term, and refuses") {
+  auto c = start(3_n, {.term = 1, .vote = 1, .members = voters(3)});
+  CHECK(c->step(say(2_n, 3_n, 1_t, forwarded_proposal{5, 1, payload_of("x")})));
+  CHECK(c->only<forwarded_proposal_reply>() == forwarded_proposal_reply{5, 1, {}, nobody});
+  auto d = start(3_n, {.term = 1, .vote = 3, .members = voters(3)});
+  CHECK(d->step(say(2_n, 3_n, 1_t, forwarded_proposal{5, 1, payload_of("x")})));
+  CHECK(d->take_mail().empty());
+}
+
+TEST_CASE("on_forwarded_reply: from others, of other terms, to another session, or a second time it tells nothing") {
+  auto b = follower_of_one();
+  CHECK(b->propose_anywhere("x", 7));
+  const auto r = b->only<forwarded_proposal>();
+  CHECK(b->step(say(3_n, 2_n, 1_t, forwarded_proposal_reply{r.session, r.serial, {}, 1_n})));
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{r.session + 1, r.serial, {}, 1_n})));
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{r.session, r.serial + 1, {}, 1_n})));
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{r.session, r.serial, index_t{UINT64_MAX}, 1_n}))
+            .error()
+            .code == errc::impossible);
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{r.session, r.serial, 2_i, 1_n})));
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{r.session, r.serial, {}, 1_n})));
+  CHECK(b->machine().forwards.empty());
+  CHECK(b->step(say(1_n, 2_n, 2_t, forwarded_proposal_reply{r.session, r.serial, {}, 1_n})));
+  CHECK(b->machine().forwards.empty());
+}
