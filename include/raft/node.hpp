@@ -385,7 +385,7 @@ class node {
   constexpr detail::verdict on_install_snapshot_reply(const envelope& m, const install_snapshot_reply& reply);
   [[nodiscard]] constexpr result<void> check_take_snapshot(index_t at) const;
   [[nodiscard]] constexpr result<void> check_present_snapshot() const;
-  constexpr result<snapshot_meta> open_snapshot(index_t at);
+  constexpr result<void> open_snapshot(index_t at);
   constexpr result<index_t> close_snapshot();
   [[gnu::cold]] constexpr bool write_chunk();
   constexpr bool install();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <raft/message.hpp>
+#include <raft/storage.hpp>
 #include <raft/types.hpp>
 
 namespace raft::waiting {
@@ -36,10 +37,11 @@ struct proposals {
 
 /// Snapshots that somebody works on, by their index; zero: none.
 struct snapshots {
-  bool to_restore = false;  ///< One was installed; the state machine does not have it yet,
-  mark_t restore_mark{};    ///< and does not get it before this write is durable.
-  index_t restoring{};      ///< A state machine is being filled from it elsewhere.
-  index_t own{};            ///< Being written of the own state.
+  bool to_restore = false;   ///< One was installed; the state machine does not have it yet,
+  mark_t restore_mark{};     ///< and does not get it before this write is durable.
+  index_t restoring{};       ///< A state machine is being filled from it elsewhere.
+  index_t own{};             ///< Being written of the own state.
+  snapshot_meta own_meta{};  ///< Its place, or the last one's: memory that is kept.
   /// A leader is asked for one at this index or behind; until it is there nothing is applied. Should this node be
   /// elected meanwhile, it commits and applies nothing: it is to hand over then.
   index_t wanted{};

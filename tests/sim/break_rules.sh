@@ -79,7 +79,7 @@ rule round_of_a_former_term_echoed impl/step.hpp \
   'append_entries_reply{false, body.prev_log_index, {}, {}, log_.last_index(), 0}' \
   'append_entries_reply{false, body.prev_log_index, {}, {}, log_.last_index(), body.round}'
 rule snapshot_stamped_with_the_current_term impl/snapshot.hpp \
-  'const snapshot_meta meta{at, log_.term_at(at),' 'const snapshot_meta meta{at, term(),'
+  'meta.term = log_.term_at(at);' 'meta.term = term();'
 rule vote_from_an_empty_log_behind_a_snapshot impl/election.hpp \
   'const term_t own = log_.term_at(log_.last_index());' \
   'const bool none = log_.first_index() > log_.last_index();
@@ -116,8 +116,7 @@ rule applied_while_a_snapshot_is_wanted impl/commit.hpp 'handed_over_ >= upto ||
   'handed_over_ >= upto'
 rule cold_entries_asked_for_at_once impl/step.hpp 'const bool waits = entries_awaited_ ||' 'const bool waits ='
 rule restored_before_durable impl/commit.hpp 'if (!is_durable(snapshots_.restore_mark)) return;' ''
-rule snapshot_with_the_newest_configuration impl/snapshot.hpp 'auto members = configuration_at(at);' \
-  'auto members = configuration_at(log_.last_index());'
+rule snapshot_with_the_newest_configuration impl/snapshot.hpp 'if (at >= configuration_index_) {' 'if (true) {'
 rule second_change_while_one_is_open impl/membership.hpp \
   'if (configuration_index_ > commit_index_) return' 'if (false) return'
 rule change_before_a_commit_of_the_term impl/membership.hpp 'if (commit_index_ < lead->first_index) return' \

@@ -24,7 +24,8 @@ RAFT_NODE_TEMPLATE
 constexpr result<snapshot_meta> RAFT_NODE::begin_snapshot(std::optional<index_t> at) {
   const detail::entered guard{inside_};
   if (failed_) return failure_;
-  return open_snapshot(at.value_or(last_applied_));
+  if (auto begun = open_snapshot(at.value_or(last_applied_)); !begun) return begun.error();
+  return snapshots_.own_meta;
 }
 
 RAFT_NODE_TEMPLATE
@@ -58,14 +59,21 @@ constexpr result<void> RAFT_NODE::step(const snapshot_abandoned& s) {
 }
 
 RAFT_NODE_TEMPLATE
-constexpr result<snapshot_meta> RAFT_NODE::open_snapshot(index_t at) {
+constexpr result<void> RAFT_NODE::open_snapshot(index_t at) {
   if (auto possible = check_take_snapshot(at); !possible) return possible.error();
-  auto members = configuration_at(at);
-  if (!members) return members.error();
-  const snapshot_meta meta{at, log_.term_at(at), *std::move(members), 0, 0};
+  snapshot_meta& meta = snapshots_.own_meta;
+  if (at >= configuration_index_) {
+    meta.configuration = configuration_;  // mostly; into memory that is there
+  } else {
+    auto members = configuration_at(at);
+    if (!members) return members.error();
+    meta.configuration = *std::move(members);
+  }
+  meta.index = at;
+  meta.term = log_.term_at(at);
   if (auto begun = log_.begin_snapshot(meta); !begun) return begun.error();
   snapshots_.own = at;
-  return meta;
+  return {};
 }
 
 /// All its bytes are there: it becomes the current one, and the log may begin later.
