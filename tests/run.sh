@@ -100,6 +100,7 @@ group_tidy() {
   local status=0
   python3 tests/tidy/check_test.py || status=1
   python3 tests/tidy/check.py || status=1
+  bash tests/sim/break_rules.sh --texts || status=1
   bash tests/tidy/clang_tidy.sh || status=1
   return $status
 }
