@@ -257,6 +257,8 @@ class recorder {
   constexpr result<void> write_snapshot(payload bytes) { return put(inputs::write_snapshot{bytes}); }
   constexpr result<void> step(const snapshot_written& s) { return put(inputs::snapshot_written{s}); }
   constexpr result<void> step(const snapshot_abandoned& s) { return put(inputs::snapshot_abandoned{s}); }
+  constexpr result<void> step(const snapshot_carried& c) { return put(inputs::snapshot_carried{c}); }
+  constexpr result<index_t> request_snapshot() { return put(inputs::request_snapshot{}); }
   constexpr result<void> transfer_leadership(node_id target) { return put(inputs::transfer_leadership{target}); }
   constexpr result<node_id> transfer_leadership() { return put(inputs::transfer_to_best{}); }
   constexpr result<void> step_down() { return put(inputs::step_down{}); }

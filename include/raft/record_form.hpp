@@ -337,6 +337,20 @@ struct read_stale {
   }
 };
 
+struct snapshot_carried {
+  raft::snapshot_carried c{};
+  constexpr void form(auto& f) {
+    std::uint64_t arrived = c.arrived ? 1 : 0;
+    f(c.to), f(c.id), f(arrived);
+    c.arrived = arrived != 0;
+  }
+  constexpr auto call(auto& n) const { return n.step(c); }
+};
+struct request_snapshot {
+  constexpr void form(auto&) {}
+  constexpr auto call(auto& n) const { return n.request_snapshot(); }
+};
+
 }  // namespace inputs
 
 /// In the order of the byte form: an input's number is its place, from 1 on. New ones go to the end.
@@ -346,7 +360,8 @@ using input_list =
                inputs::fetched, inputs::propose_in_term, inputs::restored, inputs::begin_snapshot,
                inputs::write_snapshot, inputs::snapshot_written, inputs::snapshot_abandoned,
                inputs::transfer_leadership, inputs::transfer_to_best, inputs::step_down, inputs::evacuate,
-               inputs::stop_evacuation, inputs::forget_leader, inputs::read_anywhere, inputs::read_stale>;
+               inputs::stop_evacuation, inputs::forget_leader, inputs::read_anywhere, inputs::read_stale,
+               inputs::snapshot_carried, inputs::request_snapshot>;
 
 namespace detail {
 

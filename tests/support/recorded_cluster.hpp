@@ -274,6 +274,7 @@ class recorded_cluster {
   }
 
   void write_snapshot_in_pieces(recorded_node& n) {
+    (void)n.step(snapshot_carried{node_id{2}, 1, true});
     const auto meta = n.begin_snapshot();
     if (!meta) return;
     const std::vector<std::byte> image(1500, std::byte{0});
