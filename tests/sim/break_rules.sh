@@ -62,9 +62,6 @@ rule promise_forgotten_by_a_restart impl/step.hpp \
 rule promise_forgotten_with_the_term impl/election.hpp \
   '(!promise_.binds(m.from, now_) || asked_by_leader(m, request)) &&' ''
 rule campaign_within_a_promise impl/election.hpp 'if (promise_.binds(id_, now_)) {' 'if (false) {'
-rule lease_from_the_echo_on lease.hpp 'from_ = watched_from_;' 'from_ = latest_;'
-rule lease_as_long_as_the_promise impl/read.hpp 'duration_of<duration>(promised - (promised * drift + 999) / 1000)' \
-  'duration_of<duration>(promised + 0 * drift)'
 rule lease_outlives_the_order_to_stand impl/leadership.hpp 'lead.lease.end_for_good();' 'static_cast<void>(lead);'
 rule every_election_asked_by_the_leader impl/election.hpp 'start_election({last, log_.term_at(last)});' \
   'start_election({last, log_.term_at(last), true});'
@@ -145,7 +142,7 @@ rule bytes_in_flight_leak progress.hpp 'state = progress_state::probe;
 rule unknown_called_dropped impl/proposal.hpp 'resolve(open.first, open.last, open.term, fate::unknown);' \
   'resolve(open.first, open.last, open.term, fate::dropped);'
 rule reads_forgotten_with_leadership impl/proposal.hpp \
-  'dropped_reads_.push_back(read.context);' 'static_cast<void>(read);'
+  'remote_.drop(read.context);' 'static_cast<void>(read);'
 rule goes_on_after_a_failed_write impl/settle.hpp '  failed_ = true;
 ' ''
 rule stickiness_forgotten impl/election.hpp 'if (!options_.check_quorum) return false;' 'return false;'
