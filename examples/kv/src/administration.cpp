@@ -107,7 +107,8 @@ void service::transfer(client& c, const command& what) {
 
 bool service::hand_over() {
   if (!desk_.leading() || engine_->failed()) return false;
-  return engine_->transferring() || engine_->transfer_leadership().has_value();
+  const auto begun = engine_->transfer_leadership();
+  return begun || begun.error().code == raft::errc::transferring;  // again, when one has timed out
 }
 
 std::string service::metrics() const {
