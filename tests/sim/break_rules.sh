@@ -62,7 +62,6 @@ rule promise_forgotten_by_a_restart impl/step.hpp \
 rule promise_forgotten_with_the_term impl/election.hpp \
   '(!promise_.binds(m.from, now_) || asked_by_leader(m, request)) &&' ''
 rule campaign_within_a_promise impl/election.hpp 'if (promise_.binds(id_, now_)) {' 'if (false) {'
-rule lease_outlives_the_order_to_stand impl/leadership.hpp 'lead.lease.end_for_good();' 'static_cast<void>(lead);'
 rule every_election_asked_by_the_leader impl/election.hpp 'start_election({last, log_.term_at(last)});' \
   'start_election({last, log_.term_at(last), true});'
 rule hands_over_to_who_lags impl/leadership.hpp '|| p->match != log_.last_index()) return;' ') return;'
