@@ -39,6 +39,7 @@
 #include <raft/options.hpp>
 #include <raft/outcome.hpp>
 #include <raft/policies.hpp>
+#include <raft/promotion.hpp>
 #include <raft/quorum.hpp>
 #include <raft/remote_reads.hpp>
 #include <raft/result.hpp>
@@ -112,7 +113,6 @@ class node {
   /// The same on any server: one that does not lead sends the command to the leader, once, and keeps nothing of it. Its
   /// one fate is told by `on_forwarded(context, fate, proposal, leader)`: see impl/forwarding.hpp [thesis 6.2].
   constexpr result<void> propose_anywhere(payload command, std::uint64_t context);
-
   /// Asks for a linearizable read: `StateMachine::on_read(context, ...)` is told, perhaps before this returns, when the
   /// state machine shows everything that was committed at this moment. All reads that are asked while a round of
   /// confirmation is under way share the next one; with options.lease_reads mostly none is needed. `context` is the
@@ -131,6 +131,8 @@ class node {
   /// is the configuration_index of `status()` that the caller looked at: the change is refused if another one came
   /// between. Refused while a change is not committed, or nothing of this term is [paper §6, thesis 4.1].
   constexpr result<proposal> change_membership(const membership& target, std::optional<index_t> expected = {});
+  /// Makes `server` a voter once it has caught up [thesis 4.2.1]; ends in one fate: see impl/promotion.hpp.
+  constexpr result<void> add_server(const member_data& server);
   /// Leaves a joint configuration that does not do so by itself.
   constexpr result<proposal> leave_joint_configuration();
 
@@ -377,6 +379,8 @@ class node {
   constexpr void want_configuration(const raft::configuration& next);
   constexpr bool leave_joint_by_itself(leader_role& lead);
   [[nodiscard]] constexpr bool is_removed() const;
+  [[gnu::cold]] constexpr bool pursue_promotion();
+  [[gnu::cold]] constexpr void report_promotion();
   [[gnu::cold]] constexpr void refresh_configuration();
   constexpr void match_peers_to(leader_role& lead);
   [[nodiscard]] constexpr result<raft::configuration> configuration_at(index_t index) const;
@@ -397,11 +401,6 @@ class node {
   [[gnu::cold]] constexpr void on_snapshot_request(peer& p, index_t wanted);
   constexpr void compact_log();
   [[nodiscard]] constexpr index_t within_trailing_bytes(index_t upto, index_t covered) const;
-  // --------------------------------------------------------------------------------------- answers [impl/why.hpp]
-  constexpr void explain_count(const leader_role& lead, commit_delay& d) const;
-  constexpr void explain_votes(const roles::tally& votes, std::span<const node_id> refused_before,
-                               leader_absence& a) const;
-  [[nodiscard]] constexpr peer_pause::cause cause_of_pause(const peer& p) const;
   // ----------------------------------------------------------------------------------------- effects [impl/settle.hpp]
   constexpr void settle();
   constexpr bool write();
@@ -486,9 +485,10 @@ class node {
   std::vector<std::byte> members_scratch_{};
   payload members_entry_{};  ///< The latter.
   waiting::snapshots snapshots_{};
-  bool entries_awaited_ = false;     ///< The next entry to apply is not at hand; the Log fetches it.
-  transfer<time_point> transfer_{};  ///< Of leadership, to another node.
-  reluctance reluctance_{};          ///< Of this node, to lead.
+  bool entries_awaited_ = false;       ///< The next entry to apply is not at hand; the Log fetches it.
+  promotion<time_point> promotion_{};  ///< Of a learner, to voter.
+  transfer<time_point> transfer_{};    ///< Of leadership, to another node.
+  reluctance reluctance_{};            ///< Of this node, to lead.
   bool role_changed_ = false;
   bool failed_ = false;
   bool inside_ = false;  ///< A call is under way.

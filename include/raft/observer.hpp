@@ -133,6 +133,10 @@ struct fate_told {
   term_t term{};
   fate what{};
 };
+struct promotion_ended {
+  node_id server{};
+  promotion_fate what{};
+};
 struct read_answered {
   read_fate what{};
 };

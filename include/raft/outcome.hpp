@@ -3,9 +3,11 @@
 // What a node is told besides messages, and what it answers to those who ask something of it [floor 4]: local events,
 // the place of a proposal, and the fates in which proposals and reads end. Plain values.
 
+#include <cstddef>
 #include <cstdint>
 
 #include <raft/configuration.hpp>
+#include <raft/some_servers.hpp>
 #include <raft/types.hpp>
 
 namespace raft {
@@ -76,6 +78,13 @@ enum class transfer_fate : std::uint8_t {
   aborted,    ///< Leadership was lost to somebody else, or the target may not lead any more.
 };
 
+/// How making a server a voter ended, see `node::add_server`.
+enum class promotion_fate : std::uint8_t {
+  promoted = 1,  ///< It votes, and that is committed.
+  too_slow,  ///< No round of options.promotion_rounds was fast enough, or it was silent for so long. It is a learner.
+  aborted,   ///< Leadership was lost, or it was removed, or lost its log. The configuration tells what it is.
+};
+
 /// Where a proposal stands in the log; it is done when an entry with this index AND this term is applied.
 struct proposal {
   index_t index{};
@@ -89,6 +98,8 @@ struct change_preview {
   /// Whether a quorum of it has answered within the last election timeout, this node included. If not, nothing would
   /// commit after the change until more of its members are up.
   bool quorum_is_heard = false;
+  some_servers not_heard{};         ///< Voters of it (of either half) that have not answered for so long,
+  std::size_t more_are_needed = 0;  ///< and how many of them have to, at least, before anything commits.
 };
 
 }  // namespace raft

@@ -182,6 +182,7 @@ concept clock_policy = has_durations<C> && tells_time<C>;
 //    `on_read(std::uint64_t context, read_fate, index_t)`: what became of a read.
 //    `on_forwarded(std::uint64_t context, fate, proposal, node_id leader)`: what became of `propose_anywhere`.
 //    `on_transfer(node_id target, transfer_fate)`: how the handing over of leadership to `target` ended.
+//    `on_promotion(node_id server, promotion_fate)`: how making `server` a voter ended.
 //    `may_lead() const -> bool`: false while this machine lags so that its server had better not lead; asked when an
 //    election timeout is over. It is a wish: see `options.campaign_grace`.
 //    `on_configuration(const configuration&, index_t)`: another configuration is in force.

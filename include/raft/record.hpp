@@ -247,6 +247,7 @@ class recorder {
   constexpr result<proposal> change_membership(const membership& target, std::optional<index_t> expected = {}) {
     return put(inputs::change_membership{target, expected});
   }
+  constexpr result<void> add_server(const member_data& server) { return put(inputs::add_server{server}); }
   constexpr result<proposal> leave_joint_configuration() { return put(inputs::leave_joint_configuration{}); }
   constexpr result<index_t> take_snapshot() { return put(inputs::take_snapshot{}); }
   constexpr void campaign() { put(inputs::campaign{}); }

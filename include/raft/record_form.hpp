@@ -87,6 +87,7 @@ class form_writer {
       (*this)(payload{m.data});
     }
   }
+  constexpr void operator()(const std::vector<std::byte>& bytes) { (*this)(payload{bytes}); }
   constexpr void operator()(const std::optional<index_t>& i) { (*this)(i ? i->value + 1 : 0); }
   constexpr void operator()(const raft::message& m) {
     (*this)(m.from);
@@ -160,11 +161,14 @@ class form_reader {
   constexpr void operator()(std::vector<member_data>& all) {
     for (std::size_t n = count(2); n != 0 && good_; --n) {
       member_data& m = all.emplace_back();
-      payload data;
       (*this)(m.id);
-      (*this)(data);
-      m.data.assign(data.begin(), data.end());
+      (*this)(m.data);
     }
+  }
+  constexpr void operator()(std::vector<std::byte>& bytes) {
+    payload read;
+    (*this)(read);
+    bytes.assign(read.begin(), read.end());
   }
   constexpr void operator()(std::optional<index_t>& i) noexcept {
     std::uint64_t n = 0;
@@ -350,6 +354,11 @@ struct request_snapshot {
   constexpr void form(auto&) {}
   constexpr auto call(auto& n) const { return n.request_snapshot(); }
 };
+struct add_server {
+  member_data server{};
+  constexpr void form(auto& f) { f(server.id), f(server.data); }
+  constexpr auto call(auto& n) const { return n.add_server(server); }
+};
 
 }  // namespace inputs
 
@@ -361,7 +370,7 @@ using input_list =
                inputs::write_snapshot, inputs::snapshot_written, inputs::snapshot_abandoned,
                inputs::transfer_leadership, inputs::transfer_to_best, inputs::step_down, inputs::evacuate,
                inputs::stop_evacuation, inputs::forget_leader, inputs::read_anywhere, inputs::read_stale,
-               inputs::snapshot_carried, inputs::request_snapshot>;
+               inputs::snapshot_carried, inputs::request_snapshot, inputs::add_server>;
 
 namespace detail {
 

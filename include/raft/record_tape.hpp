@@ -366,6 +366,10 @@ struct taped_machine {
   }
   [[nodiscard]] constexpr bool may_lead() const requires requires(const StateMachine& m) { m.may_lead(); }
   { return to->answer(inner.may_lead() ? 1 : 0) != 0; }
+  constexpr void on_promotion(node_id server, promotion_fate what) {
+    to->did(11, server.value, what);
+    if constexpr (requires { inner.on_promotion(server, what); }) inner.on_promotion(server, what);
+  }
   constexpr void on_transfer(node_id target, transfer_fate what) {
     to->did(10, target.value, what);
     if constexpr (requires { inner.on_transfer(target, what); }) inner.on_transfer(target, what);

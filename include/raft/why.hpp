@@ -21,28 +21,10 @@
 #include <raft/configuration.hpp>
 #include <raft/progress.hpp>
 #include <raft/quorum.hpp>
+#include <raft/some_servers.hpp>
 #include <raft/types.hpp>
 
 namespace raft {
-
-/// Some servers: the first ones by id, and how many there are in all.
-struct some_servers {
-  static constexpr std::size_t shown = 8;
-  std::array<node_id, shown> ids{};
-  std::size_t count = 0;
-
-  constexpr void add(node_id id) noexcept {
-    if (count < shown) ids[count] = id;
-    ++count;
-  }
-  [[nodiscard]] constexpr std::span<const node_id> first() const noexcept {
-    return std::span{ids}.first(std::min(count, shown));
-  }
-  [[nodiscard]] constexpr bool holds(node_id id) const noexcept {
-    return std::ranges::find(first(), id) != first().end();
-  }
-  friend constexpr bool operator==(const some_servers&, const some_servers&) = default;
-};
 
 /// Which majorities of the configuration are missing: the only one, or those of the halves of a joint one [paper §6].
 enum class lacking : std::uint8_t { none, majority, incoming, outgoing, both };

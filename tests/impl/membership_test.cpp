@@ -269,10 +269,16 @@ TEST_CASE("preview_change: says what would be appended, and changes nothing") {
   REQUIRE(small);
   CHECK(small->next == voters(4));
   CHECK(small->quorum_is_heard);
+  CHECK(small->more_are_needed == 0);
+  CHECK(small->not_heard.first().size() == 1);  // the new one
+  CHECK(small->not_heard.holds(4_n));
   const auto large = a->preview({{1_n, 7_n, 8_n, 9_n}, {}});
   REQUIRE(large);
   CHECK(large->next.joint());
   CHECK_FALSE(large->quorum_is_heard);
+  CHECK(large->more_are_needed == 2);  // 1 is there, 3 of 4 are a majority
+  CHECK(large->not_heard.count == 3);
+  for (const node_id id : {7_n, 8_n, 9_n}) CHECK(large->not_heard.holds(id));
   CHECK(a->picture() == before);
 }
 

@@ -145,6 +145,7 @@ class cluster final : private world {
   void role_told(server& s, role_kind role, term_t t, node_id leader) override;
   void configuration_told(server&, const configuration&, index_t) override {}
   void transfer_told(server& s, node_id target, transfer_fate what) override;
+  void observed(server& s, const events::promotion_ended& e) override;
   void observed(server& s, const events::transfer_begun& e) override;
   void observed(server& s, const events::transfer_ended& e) override;
   void observed(server& s, const events::peer_changed& e) override;

@@ -585,6 +585,12 @@ inline void cluster::transfer_told(server& s, node_id target, transfer_fate what
   checks_.transfer_told(s, target, what);
 }
 
+inline void cluster::observed(server& s, const events::promotion_ended& e) {
+  story_.line(now_, "%" PRIu64 " tells that %" PRIu64 " is %s", s.id.value, e.server.value,
+              e.what == promotion_fate::promoted ? "made a voter" : "not made a voter");
+  checks_.promotion_ended(s, e);
+}
+
 inline void cluster::observed(server& s, const events::transfer_begun& e) {
   story_.line(now_, "%" PRIu64 " hands its leadership to %" PRIu64, s.id.value, e.target.value);
   checks_.transfer_begun(s, e.target);

@@ -96,6 +96,7 @@ struct log_end {
 
 /// What is remembered of one server.
 struct shadow {
+  node_id promoting{};  ///< Whom its node makes a voter; nobody if none [I50].
   struct acknowledgement {
     term_t term{};
     index_t index{};

@@ -90,6 +90,9 @@ class invariants {
   /// The message that the call just ended took in.
   void took_in(server& s, const message& m);
   void forced_to_campaign(server& s);
+  bool promotion_asked(server& s, node_id target);
+  void promotion_refused(server& s);
+  void promotion_ended(server& s, const events::promotion_ended& e);
   void transfer_begun(server& s, node_id target);
   void transfer_told(server& s, node_id target, transfer_fate what);
   /// The next call proposes these; they are viewed until `proposed`.

@@ -5,6 +5,35 @@
 
 namespace raft::testing {
 
+/// [I50] A server that is to be a voter: what is not refused ends in one fate, at the latest with the leadership; and
+/// who is said to be promoted is a voter of a committed configuration.
+inline bool invariants::promotion_asked(server& s, node_id target) {
+  shadow& sh = shadow_of(s);
+  if (sh.promoting != nobody) return false;
+  sh.promoting = target;
+  return true;
+}
+inline void invariants::promotion_refused(server& s) { shadow_of(s).promoting = nobody; }
+inline void invariants::promotion_ended(server& s, const events::promotion_ended& e) {
+  shadow& sh = shadow_of(s);
+  if (e.server != sh.promoting) {
+    report("I50", s, "ends the promotion of %" PRIu64 ", which is not under way", e.server.value);
+  }
+  sh.promoting = nobody;
+  const bool committed = s.status().configuration_index <= s.look().commit;
+  if (e.what == promotion_fate::promoted) {
+    counts_->add(meter::promotions);
+    if (!committed || !s.configuration().is_voter(e.server)) {
+      report("I50", s, "says that %" PRIu64 " votes, which is not committed", e.server.value);
+    }
+  }
+  if (e.what == promotion_fate::too_slow) {
+    counts_->add(meter::promotions_too_slow);
+    if (s.configuration().is_voter(e.server)) report("I50", s, "gives up on a voter, %" PRIu64, e.server.value);
+  }
+  if (e.what == promotion_fate::aborted) counts_->add(meter::promotions_aborted);
+}
+
 inline void invariants::transfer_begun(server& s, node_id target) {
   shadow& sh = shadow_of(s);
   if (sh.transfer_target != nobody) report("I18", s, "begins a transfer while another one has no fate");

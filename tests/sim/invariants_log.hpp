@@ -281,6 +281,7 @@ inline void invariants::crashed(server& s) {
   sh.proposals.clear();
   sh.reads.clear();
   sh.forwards.clear();
+  sh.promoting = nobody;
   sh.transfer_target = nobody;
   sh.handed_over = index_t{};
 }

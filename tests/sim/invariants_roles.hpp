@@ -310,6 +310,9 @@ inline void invariants::after_call(server& s) {
   shadow& sh = shadow_of(s);
   if (sh.write_refused && !s.look().failed) report("rule 7", s, "goes on after a failed write");
   const glance now = s.look();
+  if (sh.promoting != nobody && now.role != role_kind::leader) {
+    report("I50", s, "leads no more and leaves the promotion of %" PRIu64 " without a fate", sh.promoting.value);
+  }
   if (now.failed) return;  // It knows what it could not write, and says nothing any more.
   catch_up(s);
   i03_index_order(s, now);

@@ -38,7 +38,7 @@ enum class meter : std::uint8_t {
   leaders_by_transfer, step_downs_asked, evacuations, leaders_forgotten, leadership_declined, low_priorities,
   sessions_opened, session_commands, session_retries_answered, session_retries_too_old, sessions_expired,
   // Membership.
-  changes, changes_refused, changes_with_data, joint_configurations_left, configurations_committed, leaders_removed,
+  changes, changes_refused, changes_with_data, promotions, promotions_too_slow, promotions_aborted, joint_configurations_left, configurations_committed, leaders_removed,
   // Answers to "why?".
   absences_with_refusals, pauses_by_limits, delays_of_earlier_terms, delays_of_own_disks,
   // The shape of the cluster and of the end.
@@ -72,7 +72,8 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "refused_transferring", "leaders_by_transfer", "step_downs_asked", "evacuations", "leaders_forgotten",
     "leadership_declined", "low_priorities",
     "sessions_opened", "session_commands", "session_retries_answered", "session_retries_too_old", "sessions_expired",
-    "changes", "changes_refused", "changes_with_data", "joint_configurations_left", "configurations_committed",
+    "changes", "changes_refused", "changes_with_data", "promotions", "promotions_too_slow", "promotions_aborted",
+    "joint_configurations_left", "configurations_committed",
     "leaders_removed",
     "absences_with_refusals", "pauses_by_limits", "delays_of_earlier_terms", "delays_of_own_disks",
     "learners", "joint_configurations", "single_voters", "even_voters", "ends_with_all", "ends_with_core",

@@ -177,6 +177,7 @@ inline void draw_options(plan& p, rng& r) {
   o.max_entry_bytes = static_cast<std::uint32_t>(p.payload_max);
   o.max_uncommitted_bytes = entry_bytes(o.max_entry_bytes) * static_cast<std::uint64_t>(r.log_between(1, 256));
   o.commit_at_once = r.permille(400);
+  o.promotion_rounds = r.permille(500) ? 1U : 10U;
   o.max_apply_bytes = r.permille(500) ? static_cast<std::uint64_t>(r.log_between(1, 4096)) : o.max_apply_bytes;
   o.snapshot_chunk_bytes = static_cast<std::uint32_t>(r.log_between(32, 4096));
   o.trailing_entries = static_cast<std::uint64_t>(r.permille(250) ? 0 : r.log_between(1, 256));

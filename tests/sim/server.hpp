@@ -42,6 +42,7 @@ class world {
   virtual void role_told(server& s, role_kind role, term_t term, node_id leader) = 0;
   virtual void configuration_told(server& s, const configuration& c, index_t index) = 0;
   virtual void transfer_told(server& s, node_id target, transfer_fate what) = 0;
+  virtual void observed(server& s, const events::promotion_ended& e) = 0;
   virtual void observed(server& s, const events::transfer_begun& e) = 0;
   virtual void observed(server& s, const events::transfer_ended& e) = 0;
   virtual void observed(server& s, const events::peer_changed& e) = 0;
@@ -131,6 +132,7 @@ class server : public disk_watcher, public machine_watcher {
   [[nodiscard]] virtual result<change_preview> preview_change(const membership& target,
                                                               std::optional<index_t> expected) const = 0;
   virtual result<proposal> leave_joint_configuration() = 0;
+  virtual result<void> add_server(const member_data& who) = 0;
   virtual result<index_t> take_snapshot() = 0;
   virtual result<snapshot_meta> begin_snapshot() = 0;
   virtual result<void> write_snapshot(payload bytes) = 0;
@@ -307,6 +309,7 @@ class engine_server final : public server {
                                                       std::optional<index_t> expected) const override {
     return node_->preview_change(target, expected);
   }
+  result<void> add_server(const member_data& who) override { return node_->add_server(who); }
   result<proposal> leave_joint_configuration() override { return node_->leave_joint_configuration(); }
   result<index_t> take_snapshot() override { return node_->take_snapshot(); }
   result<snapshot_meta> begin_snapshot() override { return node_->begin_snapshot(); }

@@ -294,6 +294,7 @@ class workload {
   /// true, and a change that expects another configuration than the one in force is refused.
   void change_membership(server& s) {
     if (s.configuration().joint() && !s.configuration().auto_leave) return leave_joint(s);
+    if (chance_.permille(400)) return add_server(s);
     const membership target = draw_membership();
     std::optional<index_t> expected;
     const index_t in_force = s.status().configuration_index;
@@ -308,6 +309,17 @@ class workload {
     cluster_->counts().add(answer ? meter::changes : meter::changes_refused);
     if (answer && !s.configuration().data.empty()) cluster_->counts().add(meter::changes_with_data);
     if (answer) cluster_->teller().line(cluster_->now(), "%" PRIu64 " changes the membership", s.id.value);
+  }
+
+  /// Mostly of one that has no vote.
+  void add_server(server& s) {
+    const auto& all = cluster_->servers();
+    node_id who = all[chance_.below(all.size())]->id;
+    for (int tries = 0; tries < 8 && s.configuration().is_voter(who); ++tries) who = all[chance_.below(all.size())]->id;
+    cluster_->call(s, [&] {
+      const bool was_free = cluster_->checks().promotion_asked(s, who);
+      if (!s.add_server({who, {}}) && was_free) cluster_->checks().promotion_refused(s);
+    });
   }
 
   void leave_joint(server& s) {

@@ -285,6 +285,7 @@ class recorded_cluster {
   }
 
   void change(recorded_node& n) {
+    if (draw(3) == 0) return (void)n.add_server({node_id{1 + draw(4)}, {}});
     membership target;
     for (std::uint64_t id = 1; id <= 4; ++id) {
       (draw(4) != 0 ? target.voters : target.learners).push_back(node_id{id});

@@ -105,6 +105,8 @@ struct recorder {
   void on_read(std::uint64_t context, raft::read_fate what, raft::index_t index) {
     reads.push_back({context, what, index, state});
   }
+  std::vector<std::pair<raft::node_id, raft::promotion_fate>> promotions{};
+  void on_promotion(raft::node_id server, raft::promotion_fate what) { promotions.emplace_back(server, what); }
   void on_transfer(raft::node_id target, raft::transfer_fate what) { transfers.push_back({target, what}); }
   [[nodiscard]] bool may_lead() const { return !lags; }
   void on_configuration(const raft::configuration& c, raft::index_t) { configurations.push_back(c); }

@@ -100,6 +100,7 @@ class server_of final : public server {
   result<proposal> change(const membership& target, std::optional<index_t> expected) override {
     return node_->change_membership(target, expected);
   }
+  result<void> add(const member_data& who) override { return node_->add_server(who); }
   result<proposal> leave_joint() override { return node_->leave_joint_configuration(); }
   result<change_preview> preview(const membership& target) override { return node_->preview_change(target); }
   [[nodiscard]] ms deadline() const override { return node_->deadline(); }

@@ -22,14 +22,15 @@ namespace story {
 
 using ms = std::int64_t;
 using tunables = raft::options<ms>;
-using event = std::variant<raft::events::started, raft::events::role_changed, raft::events::vote_granted,
-                           raft::events::message_refused, raft::events::message_ignored, raft::events::log_truncated,
-                           raft::events::commit_advanced, raft::events::applied, raft::events::peer_changed,
-                           raft::events::peer_lost_log, raft::events::snapshot_taken, raft::events::snapshot_wanted,
-                           raft::events::snapshot_installed, raft::events::node_failed, raft::events::message_sent,
-                           raft::events::message_received, raft::events::proposed, raft::events::request_refused,
-                           raft::events::fate_told, raft::events::read_answered, raft::events::configuration_changed,
-                           raft::events::transfer_begun, raft::events::transfer_ended>;
+using event =
+    std::variant<raft::events::started, raft::events::role_changed, raft::events::vote_granted,
+                 raft::events::message_refused, raft::events::message_ignored, raft::events::log_truncated,
+                 raft::events::commit_advanced, raft::events::applied, raft::events::peer_changed,
+                 raft::events::peer_lost_log, raft::events::snapshot_taken, raft::events::snapshot_wanted,
+                 raft::events::snapshot_installed, raft::events::node_failed, raft::events::message_sent,
+                 raft::events::message_received, raft::events::proposed, raft::events::request_refused,
+                 raft::events::fate_told, raft::events::read_answered, raft::events::promotion_ended,
+                 raft::events::configuration_changed, raft::events::transfer_begun, raft::events::transfer_ended>;
 
 /// What servers share: the time, and everything that they sent and nobody took in, oldest first.
 struct world {
@@ -88,6 +89,7 @@ class server {
   virtual raft::result<raft::proposal> change(const raft::membership& target,
                                               std::optional<raft::index_t> expected = {}) = 0;
   virtual raft::result<raft::proposal> leave_joint() = 0;
+  virtual raft::result<void> add(const raft::member_data& server) = 0;
   [[nodiscard]] virtual raft::result<raft::change_preview> preview(const raft::membership& target) = 0;
 
   [[nodiscard]] virtual ms deadline() const = 0;

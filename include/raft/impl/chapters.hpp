@@ -11,6 +11,7 @@
 #include <raft/impl/forwarding.hpp>
 #include <raft/impl/leadership.hpp>
 #include <raft/impl/membership.hpp>
+#include <raft/impl/promotion.hpp>
 #include <raft/impl/proposal.hpp>
 #include <raft/impl/read.hpp>
 #include <raft/impl/remote_read.hpp>

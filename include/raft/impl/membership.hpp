@@ -44,14 +44,12 @@ constexpr result<change_preview> RAFT_NODE::preview_change(const membership& tar
   auto next = next_configuration(target, expected);
   if (!next) return next.error();
   const auto& lead = std::get<leader_role>(role_);
-  const auto heard = quorum_value(*next, [&](node_id voter) -> std::uint8_t {
-    if (voter == id_) return 1;
-    for (const peer& p : lead.peers) {
-      if (p.id == voter) return now_ - p.heard_at < options_.election_timeout_max ? 1 : 0;
-    }
-    return 0;
+  const auto found = detail::shortage_of(*next, [&](node_id voter) {
+    const auto p = std::ranges::lower_bound(lead.peers, voter, {}, &peer::id);
+    const bool known = p != lead.peers.end() && p->id == voter;
+    return voter == id_ || (known && now_ - p->heard_at < options_.election_timeout_max);
   });
-  return change_preview{*std::move(next), heard != 0};
+  return change_preview{*std::move(next), found.needed == 0, found.absent, found.needed};
 }
 
 RAFT_NODE_TEMPLATE

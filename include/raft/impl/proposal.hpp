@@ -133,6 +133,7 @@ RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::leave_leadership() {
   const auto& lead = std::get<leader_role>(role_);
   for (const roles::pending_read& read : lead.reads) remote_.drop(read.context);
+  if (promotion_.pursued()) promotion_.ended = promotion_fate::aborted;
   if constexpr (wants_fates) {
     proposals_.back().give_up = now_ + options_.election_timeout_max + options_.election_timeout_max;
   }

@@ -94,7 +94,8 @@ constexpr bool RAFT_NODE::count_own() {
   if (auto* lead = std::get_if<leader_role>(&role_)) {
     count_own_entries(*lead);
     begin_round_for_reads(*lead);
-    return leave_joint_by_itself(*lead);
+    if (leave_joint_by_itself(*lead)) return true;
+    return promotion_.pursued() && pursue_promotion();
   }
   return count_own_vote();
 }
@@ -251,6 +252,7 @@ constexpr void RAFT_NODE::report() {
   }
   if (reads_are_open()) answer_reads();
   if (transfer_.under_way()) report_transfer();
+  if (promotion_.ended != promotion_fate{}) report_promotion();
 }
 
 RAFT_NODE_TEMPLATE

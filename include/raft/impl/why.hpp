@@ -14,6 +14,29 @@ constexpr commit_delay RAFT_NODE::why_not_committed(index_t index) const {
   const bool beyond = index > log_.last_index();
   if (compacted || beyond) d.other = compacted ? log_.first_index() : log_.last_index();
   const auto* lead = std::get_if<leader_role>(&role_);
+  // Of an entry in a leader's log that is not committed: who is missing [paper §5.3, §5.4.2].
+  const auto count = [&] {
+    const auto missing = [&](index_t upto, bool own) {
+      return detail::shortage_of(configuration_, [&](node_id voter) {
+        if (voter == id_) return own;
+        const auto p = std::ranges::lower_bound(lead->peers, voter, {}, &peer::id);
+        return p != lead->peers.end() && p->id == voter && p->state != progress_state::lost && p->match >= upto;
+      });
+    };
+    index_t upto = d.index;
+    d.why = cause::followers;
+    if (upto < lead->first_index && missing(upto, lead->counted >= upto).halves == lacking::none) {
+      d.why = cause::earlier_term;
+      upto = d.other = lead->first_index;
+    }
+    // What the followers lack is what they would lack if the own write were durable.
+    const detail::shortage found = missing(upto, true);
+    d.servers = found.absent;
+    d.needed = found.needed;
+    d.halves = found.halves;
+    d.own_disk = lead->counted < upto && is_voter_;
+    if (found.halves == lacking::none && d.why == cause::followers) d.why = cause::own_disk;
+  };
   if (index <= commit_index_) {
     d.why = compacted ? cause::compacted : cause::none;
   } else if (failed_) {
@@ -23,35 +46,9 @@ constexpr commit_delay RAFT_NODE::why_not_committed(index_t index) const {
   } else if (lead == nullptr) {
     d.why = d.leader == nobody ? cause::no_leader : cause::not_leader;
   } else {
-    explain_count(*lead, d);
+    count();
   }
   return d;
-}
-
-/// Of an entry in a leader's log that is not committed: who is missing [paper §5.3, §5.4.2].
-RAFT_NODE_TEMPLATE
-constexpr void RAFT_NODE::explain_count(const leader_role& lead, commit_delay& d) const {
-  using cause = commit_delay::cause;
-  const auto missing = [&](index_t upto, bool own) {
-    return detail::shortage_of(configuration_, [&](node_id voter) {
-      if (voter == id_) return own;
-      const auto p = std::ranges::lower_bound(lead.peers, voter, {}, &peer::id);
-      return p != lead.peers.end() && p->id == voter && p->state != progress_state::lost && p->match >= upto;
-    });
-  };
-  index_t upto = d.index;
-  d.why = cause::followers;
-  if (upto < lead.first_index && missing(upto, lead.counted >= upto).halves == lacking::none) {
-    d.why = cause::earlier_term;
-    upto = d.other = lead.first_index;
-  }
-  // What the followers lack is what they would lack if the own write were durable.
-  const detail::shortage found = missing(upto, true);
-  d.servers = found.absent;
-  d.needed = found.needed;
-  d.halves = found.halves;
-  d.own_disk = lead.counted < upto && is_voter_;
-  if (found.halves == lacking::none && d.why == cause::followers) d.why = cause::own_disk;
 }
 
 RAFT_NODE_TEMPLATE
@@ -60,6 +57,19 @@ constexpr leader_absence RAFT_NODE::why_no_leader() const {
   leader_absence a{};
   a.leader = leader();
   a.term = term();
+  const auto count = [&](const roles::tally& votes, std::span<const node_id> refused_before) {
+    const auto granted = [&](node_id voter) { return configuration::holds(votes.granted, voter); };
+    const detail::shortage found = detail::shortage_of(configuration_, granted);
+    a.needed = found.needed;
+    a.halves = found.halves;
+    const auto sort_out = [&](node_id voter) {
+      if (granted(voter)) return true;
+      const bool no = configuration::holds(votes.refused, voter) || configuration::holds(refused_before, voter);
+      if (no) a.refused.add(voter);
+      return no;
+    };
+    a.silent = detail::voters_without(configuration_, sort_out);
+  };
   if (failed_) {
     a.why = cause::node_failed;
   } else if (a.leader != nobody) {
@@ -67,32 +77,16 @@ constexpr leader_absence RAFT_NODE::why_no_leader() const {
   } else if (snapshots_.to_restore && snapshots_.restoring == index_t{}) {
     a.why = cause::restoring_snapshot;
   } else if (const auto* asks = std::get_if<pre_candidate>(&role_)) {
-    explain_votes(asks->votes, asks->refused_before, a);
+    count(asks->votes, asks->refused_before);
     a.why = a.refused.count != 0 ? cause::pre_votes_refused : cause::pre_votes_missing;
   } else if (const auto* stands = std::get_if<candidate>(&role_)) {
-    explain_votes(stands->votes, {}, a);
+    count(stands->votes, {});
     a.why = a.refused.count != 0 ? cause::votes_refused : cause::votes_missing;
     if (!stands->own_vote_counted) a.why = cause::own_vote_not_stored;
   } else {
     a.why = may_campaign() ? cause::election_timer : cause::not_a_voter;
   }
   return a;
-}
-
-RAFT_NODE_TEMPLATE
-constexpr void RAFT_NODE::explain_votes(const roles::tally& votes, std::span<const node_id> refused_before,
-                                        leader_absence& a) const {
-  const auto granted = [&](node_id voter) { return configuration::holds(votes.granted, voter); };
-  const detail::shortage found = detail::shortage_of(configuration_, granted);
-  a.needed = found.needed;
-  a.halves = found.halves;
-  const auto sort_out = [&](node_id voter) {
-    if (granted(voter)) return true;
-    const bool no = configuration::holds(votes.refused, voter) || configuration::holds(refused_before, voter);
-    if (no) a.refused.add(voter);
-    return no;
-  };
-  a.silent = detail::voters_without(configuration_, sort_out);
 }
 
 RAFT_NODE_TEMPLATE
@@ -122,21 +116,18 @@ constexpr peer_pause RAFT_NODE::why_paused(node_id id) const {
     a.snapshot_offset = p.snapshot_offset;
     a.snapshot_size = log_.snapshot().size;
   }
-  a.why = cause_of_pause(p);
+  const auto cause_of = [&] {
+    if (p.state == progress_state::lost) return cause::log_lost;
+    if (now_ - p.heard_at >= options_.election_timeout_max) return cause::not_heard;
+    if (p.state == progress_state::snapshot) return p.waiting ? cause::in_snapshot : cause::not_at_hand;
+    if (p.state == progress_state::probe) return p.waiting ? cause::probing : cause::not_at_hand;
+    if (p.inflight.count() >= options_.max_inflight_messages) return cause::full_messages;
+    if (p.inflight.bytes() >= options_.max_inflight_bytes) return cause::full_bytes;
+    if (p.next > log_.last_index()) return cause::none;
+    return p.inflight.count() >= options_.eager_messages ? cause::gathering : cause::not_at_hand;
+  };
+  a.why = cause_of();
   return a;
-}
-
-RAFT_NODE_TEMPLATE
-constexpr peer_pause::cause RAFT_NODE::cause_of_pause(const peer& p) const {
-  using cause = peer_pause::cause;
-  if (p.state == progress_state::lost) return cause::log_lost;
-  if (now_ - p.heard_at >= options_.election_timeout_max) return cause::not_heard;
-  if (p.state == progress_state::snapshot) return p.waiting ? cause::in_snapshot : cause::not_at_hand;
-  if (p.state == progress_state::probe) return p.waiting ? cause::probing : cause::not_at_hand;
-  if (p.inflight.count() >= options_.max_inflight_messages) return cause::full_messages;
-  if (p.inflight.bytes() >= options_.max_inflight_bytes) return cause::full_bytes;
-  if (p.next > log_.last_index()) return cause::none;
-  return p.inflight.count() >= options_.eager_messages ? cause::gathering : cause::not_at_hand;
 }
 
 }  // namespace raft

@@ -1,0 +1,79 @@
+#pragma once
+
+// A server that catches up and then votes [floor 8] [thesis 4.2.1]. Included by node.hpp only.
+
+namespace raft {
+
+RAFT_NODE_TEMPLATE
+constexpr result<void> RAFT_NODE::add_server(const member_data& server) {
+  const detail::entered guard{inside_};
+  const auto refuse_change = [this](const error& why) { return refuse_request(request_kind::change, why); };
+  if (failed_) return refuse_change(failure_);
+  if (!std::holds_alternative<leader_role>(role_)) return refuse_change(not_leader());
+  if (promotion_.under_way()) {
+    return refuse_change({errc::not_ready, promotion_.target, 0, "another server is being made a voter"});
+  }
+  if (configuration_.is_voter(server.id)) return refuse_change({errc::ineligible, {}, 0, "it is a voter already"});
+  membership target{configuration_.voters, configuration_.learners, {}};
+  const bool learns = configuration_.is_learner(server.id);
+  if (!learns) target.learners.push_back(server.id);
+  if (!server.data.empty()) target.data.push_back(server);
+  const auto next = next_configuration(target, {});
+  const bool as_it_is = learns && (server.data.empty() || (!next && step_towards(configuration_, target)));
+  if (!next && !as_it_is) return refuse_change(next.error());
+  promotion_ = {};
+  promotion_.target = server.id;
+  if (next && !as_it_is) want_configuration(*next);
+  settle();
+  return {};
+}
+
+/// The next step, if it is time for it. True if that asks for a write.
+RAFT_NODE_TEMPLATE
+constexpr bool RAFT_NODE::pursue_promotion() {
+  using stage = typename promotion<time_point>::stage;
+  const node_id target = promotion_.target;
+  const peer* p = find_peer(target);
+  if (p == nullptr || p->state == progress_state::lost) {
+    promotion_.ended = promotion_fate::aborted;
+    return false;
+  }
+  if (configuration_index_ > commit_index_) return false;
+  if (configuration_.is_voter(target)) {
+    promotion_.ended = promotion_fate::promoted;
+    return false;
+  }
+  if (promotion_.at != stage::rounds) promotion_.begin_round(log_.last_index(), now_);
+  const duration patience =
+      duration_of<duration>(count_of(options_.election_timeout_max) * std::int64_t{options_.promotion_rounds});
+  if (now_ - p->heard_at >= patience) promotion_.ended = promotion_fate::too_slow;
+  if (promotion_.ended != promotion_fate{} || p->match < promotion_.goal) return false;
+  if (now_ - promotion_.began >= options_.election_timeout_min) {
+    if (promotion_.round >= options_.promotion_rounds) {
+      promotion_.ended = promotion_fate::too_slow;
+      return false;
+    }
+    promotion_.begin_round(log_.last_index(), now_);
+    if (p->match < promotion_.goal) return false;
+  }
+  // It has caught up. Where no change may be made now (a transfer is under way), the same is asked again later.
+  membership next_members{configuration_.voters, configuration_.learners, {}};
+  std::erase(next_members.learners, target);
+  next_members.voters.push_back(target);
+  const auto next = next_configuration(next_members, {});
+  if (!next) return false;
+  promotion_.at = promotion<time_point>::stage::promoted;
+  want_configuration(*next);
+  return true;
+}
+
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::report_promotion() {
+  const node_id target = promotion_.target;
+  const promotion_fate what = promotion_.ended;
+  promotion_ = {};
+  tell(events::promotion_ended{target, what});
+  if constexpr (requires { machine_.on_promotion(target, what); }) machine_.on_promotion(target, what);
+}
+
+}  // namespace raft

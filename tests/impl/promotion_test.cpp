@@ -1,0 +1,146 @@
+// A server catches up as a learner and then votes, impl/promotion.hpp: by rounds, with one fate, whatever happens.
+
+#include <doctest/doctest.h>
+
+#include "support/cluster.hpp"
+#include "support/printing.hpp"
+
+using namespace raft;
+using namespace story;
+
+namespace {
+
+using told = std::vector<std::pair<node_id, promotion_fate>>;
+
+void ack(server& a, node_id who, index_t index) { CHECK(a.step(say(who, 1_n, a.term(), matched(index)))); }
+
+/// A leader of three that committed its first entry.
+std::unique_ptr<server> leader_of_three(const setup& how = {}) {
+  auto a = start(1_n, {.members = voters(3)}, how);
+  win(*a);
+  ack(*a, 2_n, 1_i);
+  REQUIRE(a->commit() == 1_i);
+  return a;
+}
+
+/// The other voters have everything.
+void commit_all(server& a) {
+  ack(a, 2_n, a.last());
+  ack(a, 3_n, a.last());
+}
+
+bool same(const told& some, const told& others) { return some == others; }
+
+}  // namespace
+
+TEST_CASE("add_server: a server joins as a learner, catches up and votes, in a cluster") {
+  cluster c{3};
+  c.elect(1);
+  REQUIRE(c[1].propose({"x", "y", "z"}));
+  c.start(4, memory_log{voters(3)});
+  REQUIRE(c[1].add({4_n, {std::byte{'d'}}}));
+  CHECK(c[1].status().configuration.is_learner(4_n));
+  c.pass(300);
+  for (const std::uint64_t id : c.ids()) {
+    CHECK(c[id].status().configuration.voters == voters(4).voters);
+    CHECK(text_of(c[id].status().configuration.data_of(4_n)) == "d");
+  }
+  CHECK(same(c[1].machine().promotions, {{4_n, promotion_fate::promoted}}));
+  CHECK(c[1].told<events::promotion_ended>().size() == 1);
+  CHECK(c[2].machine().promotions.empty());
+}
+
+TEST_CASE("pursue_promotion: a slow round is followed by another, a fast one by the vote") {
+  auto a = leader_of_three({.options = {.check_quorum = false}});
+  REQUIRE(a->add({4_n, {}}));
+  CHECK(a->status().configuration.learners == std::vector{4_n});
+  commit_all(*a);
+  REQUIRE(a->propose("x"));  // behind the goal of the first round: of no account for it
+  a->pass(150);              // not less than election_timeout_min
+  ack(*a, 4_n, 2_i);
+  CHECK(a->status().configuration.learners == std::vector{4_n});
+  a->pass(149);
+  ack(*a, 4_n, 2_i);  // the second round goes up to 3
+  CHECK(a->status().configuration.learners == std::vector{4_n});
+  ack(*a, 4_n, 3_i);
+  CHECK(a->status().configuration.voters == voters(4).voters);
+  CHECK(a->machine().promotions.empty());  // it is not committed
+  commit_all(*a);
+  CHECK(same(a->machine().promotions, {{4_n, promotion_fate::promoted}}));
+}
+
+TEST_CASE("pursue_promotion: no round begins before the learner is committed") {
+  auto a = leader_of_three();
+  REQUIRE(a->add({4_n, {}}));
+  ack(*a, 4_n, 2_i);
+  CHECK(a->status().configuration.learners == std::vector{4_n});
+  CHECK_FALSE(a->change({{1_n, 2_n, 3_n, 4_n}, {}}));
+  commit_all(*a);
+  ack(*a, 4_n, 2_i);
+  CHECK(a->status().configuration.is_voter(4_n));
+}
+
+TEST_CASE("pursue_promotion: given up after so many rounds; the server stays a learner") {
+  auto a = leader_of_three({.options = {.check_quorum = false, .promotion_rounds = 3}});
+  REQUIRE(a->add({4_n, {}}));
+  commit_all(*a);
+  for (int round = 1; round <= 3; ++round) {
+    CHECK(a->machine().promotions.empty());
+    const index_t goal = a->last();
+    REQUIRE(a->propose("x"));  // always something behind the goal, so that the next round has something to do
+    a->pass(200);
+    ack(*a, 4_n, goal);
+  }
+  CHECK(same(a->machine().promotions, {{4_n, promotion_fate::too_slow}}));
+  CHECK(a->status().configuration.learners == std::vector{4_n});
+  ack(*a, 4_n, a->last());
+  REQUIRE(a->add({4_n, {}}));  // it may be tried again, and has everything by now
+  CHECK(a->status().configuration.is_voter(4_n));
+}
+
+TEST_CASE("pursue_promotion: a server that is silent is given up, too") {
+  auto a = leader_of_three({.options = {.check_quorum = false, .promotion_rounds = 2}});
+  REQUIRE(a->add({4_n, {}}));
+  commit_all(*a);
+  a->pass(599);
+  CHECK(a->machine().promotions.empty());
+  a->pass(1);
+  CHECK(same(a->machine().promotions, {{4_n, promotion_fate::too_slow}}));
+}
+
+TEST_CASE("leave_leadership: a promotion ends with the leadership, in a fate; a failed node's, too") {
+  auto a = leader_of_three();
+  REQUIRE(a->add({4_n, {}}));
+  CHECK(a->step(append(2_n, 1_n, a->term().next(), {}, 0_i, {})));
+  REQUIRE_FALSE(a->leads());
+  CHECK(same(a->machine().promotions, {{4_n, promotion_fate::aborted}}));
+
+  auto b = leader_of_three();
+  REQUIRE(b->add({4_n, {}}));
+  b->log().failing = "append";
+  CHECK(b->propose("x"));
+  REQUIRE(b->failed());
+  CHECK(same(b->machine().promotions, {{4_n, promotion_fate::aborted}}));
+}
+
+TEST_CASE("pursue_promotion: another change takes the server away") {
+  auto a = leader_of_three({.options = {.check_quorum = false}});
+  REQUIRE(a->add({4_n, {}}));
+  commit_all(*a);
+  REQUIRE(a->change({{1_n, 2_n, 3_n}, {}}));
+  CHECK(same(a->machine().promotions, {{4_n, promotion_fate::aborted}}));
+}
+
+TEST_CASE("add_server: refused with the reason, and then there is no fate") {
+  auto a = leader_of_three();
+  CHECK(a->add({2_n, {}}).error().code == errc::ineligible);
+  CHECK(a->add({nobody, {}}).error().code == errc::invalid_configuration);
+  REQUIRE(a->add({4_n, {}}));
+  CHECK(a->add({5_n, {}}).error().code == errc::not_ready);
+  commit_all(*a);
+  CHECK(a->add({5_n, {}}).error().code == errc::not_ready);
+  auto b = start(2_n, {.members = voters(3)});
+  CHECK(b->add({4_n, {}}).error().code == errc::not_leader);
+  CHECK(b->machine().promotions.empty());
+  CHECK(a->machine().promotions.empty());
+}
