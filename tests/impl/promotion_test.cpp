@@ -131,6 +131,18 @@ TEST_CASE("pursue_promotion: another change takes the server away") {
   CHECK(same(a->machine().promotions, {{4_n, promotion_fate::aborted}}));
 }
 
+TEST_CASE("pursue_promotion: a leader that is removed promotes nobody any more") {
+  auto a = leader_of_three({.options = {.check_quorum = false}});
+  REQUIRE(a->add({4_n, {}}));
+  commit_all(*a);
+  REQUIRE(a->change({{2_n, 3_n}, {4_n}}));
+  ack(*a, 4_n, 3_i);  // it has caught up while the removal is not committed
+  commit_all(*a);
+  CHECK_FALSE(a->leads());
+  CHECK(a->status().configuration.learners == std::vector{4_n});
+  CHECK(same(a->machine().promotions, {{4_n, promotion_fate::aborted}}));
+}
+
 TEST_CASE("add_server: refused with the reason, and then there is no fate") {
   auto a = leader_of_three();
   CHECK(a->add({2_n, {}}).error().code == errc::ineligible);

@@ -43,6 +43,7 @@ constexpr bool RAFT_NODE::pursue_promotion() {
     promotion_.ended = promotion_fate::promoted;
     return false;
   }
+  if (is_removed()) return false;  // it is about to make way, and changes nothing any more
   if (promotion_.at != stage::rounds) promotion_.begin_round(log_.last_index(), now_);
   const duration patience =
       duration_of<duration>(count_of(options_.election_timeout_max) * std::int64_t{options_.promotion_rounds});
