@@ -71,12 +71,29 @@ template <class TimePoint>
 /// The priority of a server that is to lead as readily as any.
 inline constexpr std::uint32_t highest_priority = 7;
 
+namespace detail {
+
+/// The longest election timeout: what is added up and multiplied of it fits in its type then, and in 64 bits.
+template <class Duration>
+[[nodiscard]] constexpr std::int64_t timeout_limit() noexcept {
+  using rep = decltype(Duration{} / Duration{});  // of an integer and of a chrono-like duration alike
+  constexpr std::int64_t wide = std::numeric_limits<std::int64_t>::max() / 2048;
+  if constexpr (std::numeric_limits<rep>::digits < 52) {
+    return std::numeric_limits<rep>::max() / 32;
+  } else {
+    return wide;
+  }
+}
+
+}  // namespace detail
+
 template <class Duration>
 struct options {
   // ---- time [paper §5.2, §9.3]
 
   /// A follower that hears no leader campaigns after a time drawn anew, each time, from [min, max). Choose min well
-  /// above a round trip plus a sync of the log; max at least min + a few round trips, so that draws differ.
+  /// above a round trip plus a sync of the log; max at least min + a few round trips, so that draws differ. At most
+  /// 2^52 ticks (50 days of nanoseconds), less where the duration is narrower than 64 bits.
   Duration election_timeout_min = milliseconds<Duration>(150);
   Duration election_timeout_max = milliseconds<Duration>(300);
   /// A leader that has nothing to send sends this often. At most half of election_timeout_min.
@@ -98,6 +115,9 @@ struct options {
   /// says, or stands still while the server sleeps, a read may be stale. Needs check_quorum. The same on every server
   /// of the cluster, since it is the others that keep the promise. A server that starts votes for nobody for
   /// election_timeout_min then: it does not remember what it promised. [thesis 6.4.1]
+  /// A Clock that shows the time at which the loop looked last is late by up to a turn of the loop: a follower's
+  /// promise then ends so much too early, a leader's lease so much too late. Turns of both together have to be shorter
+  /// than what lease_clock_drift takes off (15 ms of 150), or the Clock has to look anew each time.
   bool lease_reads = false;
   /// The most reads that wait for an answer on one server; more are refused.
   std::uint32_t max_pending_reads = 65536;
@@ -176,18 +196,22 @@ template <class Duration>
 [[nodiscard]] constexpr result<void> validate(const options<Duration>& o) noexcept {
   constexpr auto broken = [](const char* relation) { return result<void>{errc::invalid_options, relation}; };
   const auto zero = duration_of<Duration>(0);
+  constexpr std::int64_t limit = detail::timeout_limit<Duration>();
   if (!(o.heartbeat_interval > zero)) return broken("heartbeat_interval > 0");
-  if (o.election_timeout_min < o.heartbeat_interval + o.heartbeat_interval) {
-    return broken("election_timeout_min >= 2 * heartbeat_interval");
-  }
   if (!(o.election_timeout_min < o.election_timeout_max)) {
     return broken("election_timeout_min < election_timeout_max");
+  }
+  if (count_of(o.election_timeout_max) > limit) return broken("election_timeout_max is too long to count with");
+  if (o.election_timeout_max < o.heartbeat_interval ||
+      o.election_timeout_min < o.heartbeat_interval + o.heartbeat_interval) {
+    return broken("election_timeout_min >= 2 * heartbeat_interval");
   }
   if (o.lease_reads && !o.check_quorum) return broken("lease_reads needs check_quorum");
   if (o.max_pending_reads == 0) return broken("max_pending_reads >= 1");
   if (o.lease_clock_drift >= 1000) return broken("lease_clock_drift < 1000");
   if (o.priority > highest_priority) return broken("priority <= 7");
   if (o.transfer_timeout < zero) return broken("transfer_timeout >= 0");
+  if (count_of(o.transfer_timeout) > limit) return broken("transfer_timeout is too long to count with");
   if (o.max_entries_per_append == 0) return broken("max_entries_per_append >= 1");
   if (o.max_bytes_per_append < entry_header_bytes) return broken("max_bytes_per_append >= one entry's header");
   if (o.max_inflight_messages == 0 || o.max_inflight_messages > 65536) {

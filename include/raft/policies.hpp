@@ -138,7 +138,8 @@ concept log_policy = stores_hard_state<L> && reads_entries<L> && writes_entries<
 // ---------------------------------------------------------------------------------------------------- Clock
 //
 // 1. `now()` never goes back. `std::chrono::steady_clock` is a Clock; where 25 ns a call matter, give one that returns
-//    the time that the event loop read last. The node asks once for each message and tick.
+//    the time that the event loop read last. The node asks once for each message and tick. With options.lease_reads a
+//    time that was read before the message came is as bad as a wrong rate: see there.
 // 2. `duration` is an integer (milliseconds) or chrono-like (count(), rep, period).
 
 /// `Clock::duration` is an integer of milliseconds, or has `count()`, `rep` and `period`.

@@ -51,6 +51,21 @@ TEST_CASE("validate: each relation is named when it does not hold, and its borde
   CHECK(holds([](tunables& o) { o.heartbeat_interval = 75; }));
   broken("election_timeout_min < election_timeout_max", [](tunables& o) { o.election_timeout_max = 150; });
   CHECK(holds([](tunables& o) { o.election_timeout_max = 151; }));
+  broken("election_timeout_min >= 2 * heartbeat_interval", [](tunables& o) { o.heartbeat_interval = INT64_MAX; });
+  broken("election_timeout_max is too long to count with", [](tunables& o) { o.election_timeout_max = INT64_MAX; });
+  broken("election_timeout_max is too long to count with", [](tunables& o) {
+    o.election_timeout_max = INT64_MAX / 2048 + 1;
+    o.snapshot_carry_timeout = INT64_MAX;
+  });
+  broken("transfer_timeout is too long to count with", [](tunables& o) { o.transfer_timeout = INT64_MAX; });
+  CHECK(holds([](tunables& o) {
+    o.election_timeout_max = o.transfer_timeout = INT64_MAX / 2048;
+    o.snapshot_carry_timeout = INT64_MAX;
+  }));
+  options<std::chrono::duration<std::int32_t, std::milli>> narrow;
+  CHECK(validate(narrow));
+  narrow.election_timeout_max = narrow.snapshot_carry_timeout = std::chrono::duration<std::int32_t, std::milli>::max();
+  CHECK_FALSE(validate(narrow));
   broken("snapshot_carry_timeout >= election_timeout_max", [](tunables& o) { o.snapshot_carry_timeout = 299; });
   CHECK(holds([](tunables& o) { o.snapshot_carry_timeout = 300; }));
   broken("lease_reads needs check_quorum", [](tunables& o) {
