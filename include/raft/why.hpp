@@ -91,6 +91,7 @@ struct peer_pause {
     full_bytes,     ///< options.max_inflight_bytes are under way.
     gathering,      ///< options.eager_messages are under way; more gathers until an answer, a full message or a tick.
     not_at_hand,    ///< Its entries are in cold storage, or cannot be read.
+    chunk_limit,    ///< options.snapshot_bytes_per_second are used up; the next chunk of the snapshot waits.
   };
   cause why{};
   node_id peer{};
@@ -293,6 +294,9 @@ constexpr void say_shortage(sentence& s, std::size_t needed, lacking halves) noe
       return s << " has " << p.inflight_messages << " appends under way; what is new gathers until an answer";
     case peer_pause::cause::not_at_hand:
       return s << " needs entries from " << p.next << " on, which are not at hand";
+    case peer_pause::cause::chunk_limit:
+      return s << " has " << p.snapshot_offset << " of " << p.snapshot_size
+               << " bytes of the snapshot; the next ones wait for snapshot_bytes_per_second";
   }
   return s;
 }

@@ -119,7 +119,7 @@ constexpr peer_pause RAFT_NODE::why_paused(node_id id) const {
   const auto cause_of = [&] {
     if (p.state == progress_state::lost) return cause::log_lost;
     if (now_ - p.heard_at >= options_.election_timeout_max) return cause::not_heard;
-    if (p.state == progress_state::snapshot) return p.waiting ? cause::in_snapshot : cause::not_at_hand;
+    if (p.state == progress_state::snapshot) return p.waiting ? cause::in_snapshot : cause::chunk_limit;
     if (p.state == progress_state::probe) return p.waiting ? cause::probing : cause::not_at_hand;
     if (p.inflight.count() >= options_.max_inflight_messages) return cause::full_messages;
     if (p.inflight.bytes() >= options_.max_inflight_bytes) return cause::full_bytes;
