@@ -362,3 +362,18 @@ TEST_CASE("read_stale: a leader asks its own quorum") {
   win(*alone);
   CHECK(*alone->read_stale(1000) == 0);
 }
+
+TEST_CASE("read_stale: a leader that nobody answers does not ask itself more and more") {
+  setup how;
+  how.options.check_quorum = false;
+  auto a = start(1_n, {.members = voters(3)}, how);
+  win(*a);
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  for (int k = 0; k < 200; ++k) {
+    CHECK_FALSE(a->read_stale(10));
+    a->pass(50);
+  }
+  a->take_mail();
+  CHECK(a->step(say(2_n, 1_n, 1_t, read_request{77})));
+  CHECK(among(a->take_mail(), kind<read_reply>()).empty());  // there is room: it waits for its round
+}

@@ -59,10 +59,23 @@ constexpr void RAFT_NODE::ask_leader() {
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::send_read_request(std::uint64_t ticket) {
   if (auto* lead = std::get_if<leader_role>(&role_)) {
-    note_asked(*lead, id_, ticket);
+    ask_itself(*lead, ticket);
   } else if (leader() != nobody) {
     queue(leader(), read_request{ticket}, speaks_for::term_and_vote);
   }
+}
+
+/// Nothing is lost on the way from a leader to itself: a question that waits is not asked again, and one that was given
+/// up goes, so that one that nobody confirms does not fill the memory.
+RAFT_NODE_TEMPLATE
+constexpr void RAFT_NODE::ask_itself(leader_role& lead, std::uint64_t ticket) {
+  bool waits = false;
+  std::erase_if(lead.asked, [&](const roles::asked_read& asked) {
+    if (asked.by != id_) return false;
+    waits = waits || remote_.answers(asked.ticket);
+    return !remote_.answers(asked.ticket);
+  });
+  if (!waits) note_asked(lead, id_, ticket);
 }
 
 RAFT_NODE_TEMPLATE
