@@ -152,8 +152,7 @@ class node {
   constexpr result<void> write_snapshot(payload bytes);
 
   /// For a follower whose state machine is damaged: asks whoever leads for a snapshot at least up to what is applied
-  /// here, the index that it answers; applies nothing, and hands leadership over, until it is there or the node
-  /// restarts. A leader refuses.
+  /// here, its answer; until that is there, or a restart, applies nothing and hands leadership over. A leader refuses.
   constexpr result<index_t> request_snapshot();
 
   /// Acts as if the election timer had fired, whatever speaks for letting others go first. Nothing happens on a leader
@@ -362,7 +361,6 @@ class node {
   // ------------------------------------------------------------------- §8 [impl/remote_read.hpp, impl/forwarding.hpp]
   constexpr void ask_leader();
   constexpr void send_read_request(std::uint64_t ticket);
-  constexpr void ask_itself(leader_role& lead, std::uint64_t ticket);
   constexpr void note_asked(leader_role& lead, node_id by, std::uint64_t ticket);
   [[gnu::cold]] constexpr void mind_remote_reads();
   constexpr detail::verdict on_read_request(const envelope& m, const read_request& request);

@@ -43,7 +43,7 @@ struct snapshots {
   index_t own{};             ///< Being written of the own state.
   snapshot_meta own_meta{};  ///< Its place, or the last one's: memory that is kept.
   /// A leader is asked for one at this index or behind; until it is there nothing is applied. Should this node be
-  /// elected meanwhile, it commits and applies nothing: it is to hand over then.
+  /// elected meanwhile, it commits and applies nothing, and hands over with its first heartbeat.
   index_t wanted{};
   std::uint64_t asked_in = 0;  ///< The round of the leader in which it was asked last.
 };

@@ -116,6 +116,7 @@ TEST_CASE("snapshot_bytes_per_second: heartbeats go on while chunks wait") {
   const auto first = among(a->take_mail(), to(2) && kind<install_snapshot>())[0].as<install_snapshot>();
   CHECK(a->step(say(2_n, 1_n, a->term(), has(4, first))));
   CHECK(a->take_mail().empty());
+  CHECK(a->why_paused(2).why == peer_pause::cause::chunk_limit);
   for (int beat = 0; beat < 4; ++beat) {
     a->pass(50);
     CHECK(among(a->mail(), to(2) && kind<append_entries>()).size() == 1);
@@ -356,6 +357,58 @@ TEST_CASE("request_snapshot: an own snapshot that is being written is given up")
   REQUIRE(b->begin_snapshot());
   REQUIRE(b->request_snapshot());
   CHECK(b->write_snapshot("x").error().code == errc::compacted);
+}
+
+TEST_CASE(
+    "request_snapshot: no own snapshot is written meanwhile, or the damage would last, and take the other's place") {
+  cluster c = settled();
+  REQUIRE(c[3].request_snapshot());
+  CHECK(c[3].take_snapshot().error().code == errc::not_ready);
+  CHECK(c[3].begin_snapshot().error().code == errc::not_ready);
+  REQUIRE(c[1].take_snapshot());
+  CHECK(c[1].propose("g"));
+  c.pass(1000);
+  CHECK(c[3].machine().restored.size() == 1);
+  CHECK(c[3].state() == c[1].state());
+  CHECK(c[3].propose("h").error().code == errc::not_leader);
+  CHECK(c[1].propose("h"));
+  c.spread();
+  CHECK(c[3].take_snapshot());
+}
+
+TEST_CASE("request_snapshot: who waits for it hands leadership over, or what is proposed there would have no fate") {
+  cluster c = settled();
+  REQUIRE(c[3].request_snapshot());
+  c.elect(3);  // nobody else could, say
+  CHECK(c[3].propose("g"));
+  c.pass(1000);
+  CHECK_FALSE(c[3].leads());
+  server& next = c.await_leader();
+  REQUIRE(next.take_snapshot());
+  CHECK(next.propose("h"));
+  c.pass(1000);
+  CHECK(c[3].state() == "a;b;c;d;e;f;g;h;");
+  REQUIRE(c[3].machine().fates.size() == 1);
+}
+
+TEST_CASE("request_snapshot: who waits for it lets others stand first, and does not take leadership handed to it") {
+  cluster c = settled();
+  REQUIRE(c[3].request_snapshot());
+  REQUIRE(c[1].transfer_to(3_n));
+  c.pass(400);
+  CHECK_FALSE(c[3].leads());
+  CHECK(c[1].machine().transfers == std::vector<recorder::transfer>{{3_n, transfer_fate::timed_out}});
+}
+
+TEST_CASE("on_snapshot_request: a snapshot at no place is none that a follower asks for") {
+  auto a = start(1_n, {.members = voters(3)});
+  win(*a);
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  a->take_mail();
+  const std::string before = a->picture();
+  CHECK(a->step(say(2_n, 1_n, 1_t, install_snapshot_reply{})).error().code == errc::impossible);
+  CHECK(a->picture() == before);
+  CHECK(a->take_mail().empty());
 }
 
 TEST_CASE("on_snapshot_request: late, doubled and hostile ones cost a chunk at most, and harm nobody") {

@@ -185,11 +185,13 @@ constexpr void RAFT_NODE::evacuate() {
   settle();
 }
 
-/// With each heartbeat: the target is asked again, and an evacuated leader looks again whom it can hand over to.
+/// With each heartbeat: the target is asked again, and a leader that is evacuated, or can execute nothing since its
+/// state machine is damaged, looks again whom it can hand over to.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::renew_transfer() {
   transfer_.asked = false;
-  if (reluctance_.evacuating) (void)begin_transfer(best_peer());  // else there is a next time
+  const bool hands_over = reluctance_.evacuating || snapshots_.wanted != index_t{};
+  if (hands_over) (void)begin_transfer(best_peer());  // else there is a next time
 }
 
 RAFT_NODE_TEMPLATE
@@ -199,7 +201,7 @@ constexpr bool RAFT_NODE::unwilling() const {
                 }) {
     if (!machine_.may_lead()) return true;
   }
-  return reluctance_.evacuating;
+  return reluctance_.evacuating || snapshots_.wanted != index_t{};
 }
 
 /// No leader was heard for an election timeout. Who would rather not lead lets some of them pass.

@@ -56,26 +56,21 @@ constexpr void RAFT_NODE::ask_leader() {
   send_read_request(remote_.begin(now_, now_ + options_.heartbeat_interval, now_ + patience));
 }
 
+/// Nothing is lost on the way from a leader to itself: a question of its own that waits is not asked again, and one
+/// that was given up goes, so that one that nobody confirms does not fill the memory.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::send_read_request(std::uint64_t ticket) {
   if (auto* lead = std::get_if<leader_role>(&role_)) {
-    ask_itself(*lead, ticket);
+    bool waits = false;
+    std::erase_if(lead->asked, [&](const roles::asked_read& asked) {
+      const bool current = remote_.answers(asked.ticket);
+      waits = waits || (asked.by == id_ && current);
+      return asked.by == id_ && !current;
+    });
+    if (!waits) note_asked(*lead, id_, ticket);
   } else if (leader() != nobody) {
     queue(leader(), read_request{ticket}, speaks_for::term_and_vote);
   }
-}
-
-/// Nothing is lost on the way from a leader to itself: a question that waits is not asked again, and one that was given
-/// up goes, so that one that nobody confirms does not fill the memory.
-RAFT_NODE_TEMPLATE
-constexpr void RAFT_NODE::ask_itself(leader_role& lead, std::uint64_t ticket) {
-  bool waits = false;
-  std::erase_if(lead.asked, [&](const roles::asked_read& asked) {
-    if (asked.by != id_) return false;
-    waits = waits || remote_.answers(asked.ticket);
-    return !remote_.answers(asked.ticket);
-  });
-  if (!waits) note_asked(lead, id_, ticket);
 }
 
 RAFT_NODE_TEMPLATE

@@ -93,6 +93,7 @@ RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::check_take_snapshot(index_t at) const {
   if (snapshots_.own != index_t{}) return {errc::not_ready, "a snapshot is being written already"};
   if (snapshots_.to_restore) return {errc::not_ready, "a snapshot of the leader is being installed"};
+  if (snapshots_.wanted != index_t{}) return {errc::not_ready, "a snapshot of the leader is asked for"};
   if (at > last_applied_) return {errc::not_ready, "not everything up to there is applied"};
   if (at <= log_.snapshot().index) return {errc::not_ready, "nothing was applied since the last snapshot"};
   return check_present_snapshot();
@@ -218,7 +219,8 @@ constexpr detail::verdict RAFT_NODE::on_install_snapshot_reply(const envelope& m
   }
   auto& lead = std::get<leader_role>(role_);
   if (reply.round > lead.round || (reply.installed && reply.last_included_index > log_.last_index()) ||
-      (reply.id == 0 && reply.last_included_index > log_.last_index().next())) {
+      (reply.id == 0 &&
+       (reply.last_included_index == index_t{} || reply.last_included_index > log_.last_index().next()))) {
     return {errc::impossible, "an answer to what was never sent"};
   }
   p->heard_at = now_;
