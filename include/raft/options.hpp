@@ -172,7 +172,7 @@ struct options {
   // ---- membership [thesis 4.2.1]
 
   /// How many rounds of replication `add_server` gives a learner to complete one within election_timeout_min, and for
-  /// how many election_timeout_max it may be silent. At least 1.
+  /// how many election_timeout_max it may be silent. 1 to 1000.
   std::uint32_t promotion_rounds = 10;
 
   // ---- snapshots [paper §7]
@@ -225,7 +225,7 @@ template <class Duration>
   if (o.max_uncommitted_bytes < entry_bytes(o.max_entry_bytes)) {
     return broken("max_uncommitted_bytes >= one entry of max_entry_bytes");
   }
-  if (o.promotion_rounds == 0) return broken("promotion_rounds >= 1");
+  if (o.promotion_rounds == 0 || o.promotion_rounds > 1000) return broken("1 <= promotion_rounds <= 1000");
   if (o.max_apply_bytes == 0) return broken("max_apply_bytes >= 1");
   if (o.snapshot_chunk_bytes == 0) return broken("snapshot_chunk_bytes >= 1");
   if (o.snapshot_carry_timeout < o.election_timeout_max) {

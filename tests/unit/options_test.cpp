@@ -96,7 +96,9 @@ TEST_CASE("validate: each relation is named when it does not hold, and its borde
   broken("max_uncommitted_bytes >= one entry of max_entry_bytes",
          [](tunables& o) { o.max_uncommitted_bytes = entry_bytes(o.max_entry_bytes) - 1; });
   CHECK(holds([](tunables& o) { o.max_uncommitted_bytes = entry_bytes(o.max_entry_bytes); }));
-  broken("promotion_rounds >= 1", [](tunables& o) { o.promotion_rounds = 0; });
+  broken("1 <= promotion_rounds <= 1000", [](tunables& o) { o.promotion_rounds = 0; });
+  broken("1 <= promotion_rounds <= 1000", [](tunables& o) { o.promotion_rounds = 1001; });
+  CHECK(holds([](tunables& o) { o.promotion_rounds = 1000; }));
   broken("max_apply_bytes >= 1", [](tunables& o) { o.max_apply_bytes = 0; });
   broken("priority <= 7", [](tunables& o) { o.priority = 8; });
   CHECK(holds([](tunables& o) { o.priority = 0; }));

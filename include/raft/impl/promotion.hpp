@@ -45,9 +45,8 @@ constexpr bool RAFT_NODE::pursue_promotion() {
   }
   if (is_removed()) return false;  // it is about to make way, and changes nothing any more
   if (promotion_.at != stage::rounds) promotion_.begin_round(log_.last_index(), now_);
-  const duration patience =
-      duration_of<duration>(count_of(options_.election_timeout_max) * std::int64_t{options_.promotion_rounds});
-  if (now_ - p->heard_at >= patience) promotion_.ended = promotion_fate::too_slow;
+  const std::int64_t patience = count_of(options_.election_timeout_max) * std::int64_t{options_.promotion_rounds};
+  if (count_of(duration{now_ - p->heard_at}) >= patience) promotion_.ended = promotion_fate::too_slow;
   if (promotion_.ended != promotion_fate{} || p->match < promotion_.goal) return false;
   if (now_ - promotion_.began >= options_.election_timeout_min) {
     if (promotion_.round >= options_.promotion_rounds) {
