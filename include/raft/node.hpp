@@ -112,7 +112,8 @@ class node {
   constexpr result<proposal> propose(payload command, term_t expected);
   /// The same on any server: one that does not lead sends the command to the leader, once, and keeps nothing of it. Its
   /// one fate is told by `on_forwarded(context, fate, proposal, leader)`: see impl/forwarding.hpp [thesis 6.2].
-  constexpr result<void> propose_anywhere(payload command, std::uint64_t context);
+  constexpr result<void> propose_anywhere(payload command,
+                                          std::uint64_t context) requires hears_of_forwards<StateMachine>;
   /// Asks for a linearizable read: `StateMachine::on_read(context, ...)` is told, perhaps before this returns, when the
   /// state machine shows everything that was committed at this moment. All reads that are asked while a round of
   /// confirmation is under way share the next one; with options.lease_reads mostly none is needed. `context` is the
@@ -184,7 +185,7 @@ class node {
   /// Why an entry is not committed, why there is no leader, why a member is not sent more; see why.hpp. O(peers).
   [[nodiscard]] constexpr commit_delay why_not_committed(index_t index) const;
   [[nodiscard]] constexpr leader_absence why_no_leader() const;
-  [[nodiscard]] constexpr peer_pause why_paused(node_id peer) const;
+  [[nodiscard]] constexpr peer_pause why_paused(node_id id) const;
   [[nodiscard]] constexpr node_id id() const noexcept { return id_; }
   [[nodiscard]] constexpr role_kind role() const noexcept { return static_cast<role_kind>(role_.index()); }
   [[nodiscard]] constexpr term_t term() const noexcept { return hard_.current_term; }
@@ -222,7 +223,6 @@ class node {
   static constexpr payload nothing[1]{payload{}};
   static constexpr bool wants_fates = requires(StateMachine & m) { m.on_fate(index_t{}, index_t{}, term_t{}, fate{}); }
   || requires(Observer& o) { o.on(events::fate_told{}); };
-  static constexpr bool wants_forwards = requires(StateMachine & m) { m.on_forwarded(0U, fate{}, proposal{}, nobody); };
   static constexpr bool restores_elsewhere = requires { requires bool(StateMachine::restores_elsewhere); };
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
 

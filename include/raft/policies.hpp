@@ -18,6 +18,7 @@
 #include <raft/entry.hpp>
 #include <raft/message.hpp>
 #include <raft/options.hpp>
+#include <raft/outcome.hpp>
 #include <raft/result.hpp>
 #include <raft/storage.hpp>
 
@@ -219,6 +220,12 @@ concept restores_snapshots = requires(M& m, detail::any_source& source) {
 || requires(M& m, const snapshot_meta& meta) {
   requires bool(M::restores_elsewhere);
   m.begin_restore(meta);
+};
+
+/// `m.on_forwarded(context, fate, proposal, leader)`, which `propose_anywhere` needs.
+template <class M>
+concept hears_of_forwards = requires(M& m) {
+  m.on_forwarded(std::uint64_t{}, fate{}, proposal{}, node_id{});
 };
 
 template <class M>

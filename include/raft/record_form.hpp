@@ -176,7 +176,8 @@ class form_reader {
     if (n != 0) i = index_t{n - 1};
   }
   constexpr void operator()(raft::message& m) {
-    node_id from, to;
+    node_id from;
+    node_id to;
     term_t term;
     payload frame;
     (*this)(from);

@@ -91,14 +91,14 @@ class sessions {
   /// before is valid until the next call that is not const. The session counts as used. It must not call back in here.
   /// O(log sessions + window).
   template <class Execute>
-  constexpr session_reply once(std::uint64_t session, std::uint64_t serial, Execute&& execute);
+  constexpr session_reply once(std::uint64_t id, std::uint64_t serial, Execute&& execute);
 
   /// The client has the answers up to and with `serial`, which are let go. False if there is no such session. Counts as
   /// use.
-  constexpr bool acknowledge(std::uint64_t session, std::uint64_t serial);
+  constexpr bool acknowledge(std::uint64_t id, std::uint64_t serial);
 
   /// Forgets a session that its client needs no more. False if there is no such session.
-  constexpr bool close(std::uint64_t session);
+  constexpr bool close(std::uint64_t id);
 
   /// The time of the log is `now`, if it is not later already: sessions that were idle too long are forgotten.
   constexpr void advance(std::uint64_t now);
@@ -110,7 +110,7 @@ class sessions {
 
   /// What `once` would say, without doing anything: `answered` is final, so a server may answer a duplicate at once; of
   /// the others the log alone decides. O(log sessions + log window).
-  [[nodiscard]] constexpr session_reply look_up(std::uint64_t session, std::uint64_t serial) const;
+  [[nodiscard]] constexpr session_reply look_up(std::uint64_t id, std::uint64_t serial) const;
 
   [[nodiscard]] constexpr std::size_t size() const noexcept { return count_; }
   /// Of all answers that are kept.

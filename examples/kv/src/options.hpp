@@ -125,64 +125,63 @@ inline bool parse_election(std::string_view text, server_options& out) {
   return true;
 }
 
+/// Takes in one option. False: its value makes no sense, or (`known` is false) there is no such option.
+inline bool take_option(std::string_view name, std::string_view value, server_options& out, bool& known) {
+  if (name == "--id" || name == "--snapshot-entries") {
+    const auto n = to_count(value);
+    (name == "--id" ? out.id : out.snapshot_entries) = n.value_or(0);
+    return n.has_value();
+  }
+  if (name == "--cluster") {
+    out.cluster = parse_cluster(value);
+    return !out.cluster.empty();
+  }
+  if (name == "--join") {
+    out.join = parse_place(1, value);  // whose it is is told by --id, in whatever order they come
+    return out.join.has_value();
+  }
+  if (name == "--metrics") {
+    out.metrics = parse_address(value);
+    return out.metrics.has_value();
+  }
+  if (name == "--data") {
+    out.data = value;
+    return !value.empty();
+  }
+  if (name == "--fsync") {
+    out.sync = value == "always";
+    return out.sync || value == "never";
+  }
+  if (name == "--election-ms") return parse_election(value, out);
+  known = false;
+  return false;
+}
+
+/// What is wrong with the options together; empty: nothing.
+inline std::string_view check_together(server_options& o) {
+  if (o.id == 0 || o.cluster.empty() || o.data.empty()) return "--id, --cluster and --data are needed";
+  const bool founder = std::any_of(o.cluster.begin(), o.cluster.end(), [&o](const member& m) { return m.id == o.id; });
+  if (o.join && founder) return "--cluster has an entry for --id: this server need not join";
+  if (!o.join && !founder) {
+    return "--cluster has no entry for --id; a server that joins later says where it is with --join";
+  }
+  if (o.join) o.join->id = o.id;
+  return {};
+}
+
 }  // namespace detail
 
 /// Reads the words behind the program's name. False: `error` says what is wrong with them.
 inline bool parse(std::span<const std::string_view> words, server_options& out, std::string& error) {
-  const auto wrong = [&error](std::string_view name) {
-    error = "bad value for " + std::string(name);
-    return false;
-  };
   for (std::size_t i = 0; i < words.size(); i += 2) {
-    const std::string_view name = words[i];
+    bool known = true;
     const std::string_view value = i + 1 < words.size() ? words[i + 1] : std::string_view{};
-    if (name == "--id") {
-      const auto id = to_count(value);
-      if (!id) return wrong(name);
-      out.id = *id;
-    } else if (name == "--cluster") {
-      out.cluster = detail::parse_cluster(value);
-      if (out.cluster.empty()) return wrong(name);
-    } else if (name == "--join") {
-      out.join = detail::parse_place(1, value);  // whose it is is told by --id, in whatever order they come
-      if (!out.join) return wrong(name);
-    } else if (name == "--metrics") {
-      out.metrics = detail::parse_address(value);
-      if (!out.metrics) return wrong(name);
-    } else if (name == "--data") {
-      if (value.empty()) return wrong(name);
-      out.data = value;
-    } else if (name == "--fsync") {
-      if (value != "always" && value != "never") return wrong(name);
-      out.sync = value == "always";
-    } else if (name == "--snapshot-entries") {
-      const auto n = to_count(value);
-      if (!n) return wrong(name);
-      out.snapshot_entries = *n;
-    } else if (name == "--election-ms") {
-      if (!detail::parse_election(value, out)) return wrong(name);
-    } else {
-      error = "unknown option " + std::string(name);
-      return false;
-    }
-  }
-  if (out.id == 0 || out.cluster.empty() || out.data.empty()) {
-    error = "--id, --cluster and --data are needed";
+    if (detail::take_option(words[i], value, out, known)) continue;
+    error = std::string(known ? "bad value for " : "unknown option ") + std::string(words[i]);
     return false;
   }
-  if (out.join) {
-    out.join->id = 0;
-    if (out.find(out.id) != nullptr) {
-      error = "--cluster has an entry for --id: this server need not join";
-      return false;
-    }
-    out.join->id = out.id;
-  }
-  if (out.find(out.id) == nullptr) {
-    error = "--cluster has no entry for --id; a server that joins later says where it is with --join";
-    return false;
-  }
-  return true;
+  error = detail::check_together(out);
+  return error.empty();
 }
 
 /// The name of the cluster on the wire: the same for the same servers at the same places, in whatever order they are

@@ -14,8 +14,8 @@
 namespace raft {
 
 RAFT_NODE_TEMPLATE
-constexpr result<void> RAFT_NODE::propose_anywhere(payload command, std::uint64_t context) {
-  static_assert(wants_forwards, "propose_anywhere needs StateMachine::on_forwarded(context, fate, proposal, node_id)");
+constexpr result<void> RAFT_NODE::propose_anywhere(payload command,
+                                                   std::uint64_t context) requires hears_of_forwards<StateMachine> {
   typename forwarded_proposals<time_point>::open open{};
   open.context = context;
   open.bytes = entry_bytes(command.size());
@@ -132,7 +132,7 @@ constexpr void RAFT_NODE::resolve_forwarded() {
     if (!what && (failed_ || now_ >= open.give_up)) what = fate::unknown;
     if (!what) return false;
     const proposal place = open.index == index_t{} ? proposal{} : proposal{open.index, open.term};
-    if constexpr (wants_forwards) machine_.on_forwarded(open.context, *what, place, open.leader);
+    if constexpr (hears_of_forwards<StateMachine>) machine_.on_forwarded(open.context, *what, place, open.leader);
     return true;
   });
 }

@@ -247,7 +247,7 @@ constexpr void RAFT_NODE::report() {
     if (!failed_) resolve_applied();
     give_up_proposals();
   }
-  if constexpr (wants_forwards) {
+  if constexpr (hears_of_forwards<StateMachine>) {
     if (!forwarded_.empty()) resolve_forwarded();
   }
   if (reads_are_open()) answer_reads();

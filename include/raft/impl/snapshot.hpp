@@ -180,21 +180,20 @@ constexpr void RAFT_NODE::send_chunk(leader_role& lead, peer& p) {
 /// Offers the whole snapshot to a Transport that may carry it by a way of its own.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::let_carry(leader_role& lead, peer& p) {
-  const snapshot_meta& snapshot = log_.snapshot();
-  members_scratch_.clear();
-  encode(snapshot.configuration, members_scratch_);
-  p.carried = transport_.send_snapshot(envelope{id_, p.id, term()}, install_snapshot{snapshot.index,
-                                                                                     snapshot.term,
-                                                                                     snapshot.id,
-                                                                                     snapshot.size,
-                                                                                     p.snapshot_offset,
-                                                                                     lead.round,
-                                                                                     members_scratch_,
-                                                                                     {}});
-  if (!p.carried) return false;
-  p.waiting = true;
-  p.sent_at = now_;
-  return true;
+  if constexpr (carries_snapshots<Transport>) {
+    const snapshot_meta& snapshot = log_.snapshot();
+    members_scratch_.clear();
+    encode(snapshot.configuration, members_scratch_);
+    const install_snapshot head{snapshot.index,    snapshot.term, snapshot.id,      snapshot.size,
+                                p.snapshot_offset, lead.round,    members_scratch_, {}};
+    p.carried = transport_.send_snapshot(envelope{id_, p.id, term()}, head);
+    if (!p.carried) return false;
+    p.waiting = true;
+    p.sent_at = now_;
+    return true;
+  } else {
+    return false;
+  }
 }
 
 /// What has arrived is for the follower to say; until then, and after a failure, patience begins anew.
