@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "assertion.hpp"
@@ -256,6 +257,7 @@ plan lease_plan(std::uint64_t seed) {
   p.options.election_timeout_min = 100 * milliseconds_us;
   p.options.election_timeout_max = 130 * milliseconds_us;
   p.options.heartbeat_interval = 20 * milliseconds_us;
+  p.options.snapshot_carry_timeout = std::max(p.options.snapshot_carry_timeout, p.options.election_timeout_max);
   p.faults.fill(false);
   for (const fault f : {fault::clock_rate, fault::isolate}) p.faults[static_cast<std::size_t>(f)] = true;
   p.fault_interval = p.options.election_timeout_max / 2;
