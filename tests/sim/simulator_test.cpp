@@ -280,8 +280,8 @@ TEST_CASE("simulate: a lease is fooled by clocks that differ by more than it all
     running(p);
     const outcome o = simulate(p);
     INFO(to_text(o));
-    if (o.found) CHECK(o.found->invariant == "I39");
-    stale += o.found ? 1U : 0U;
+    // At any rate a server may also be too slow to be in time: that is no finding.
+    stale += o.found && o.found->invariant == "I39" ? 1U : 0U;
   }
   CHECK(stale == 1);
 }
