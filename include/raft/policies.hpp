@@ -31,7 +31,6 @@ namespace raft {
 //    during the call only: encode them (`codec.hpp`) or copy them.
 // 2. Optional, and only faster: `send(const envelope&, const Body&)`, a template for any body of a message, is called
 //    instead where there is one, so that no message has to be built to be taken apart again.
-
 // 3. Optional: `send_snapshot(const envelope&, const install_snapshot& head) -> bool` offers to carry a snapshot out of
 //    band, by a way of its own. `head` is its first chunk without the data; `offset` bytes of it the receiver has. On
 //    true the Transport brings the head and the bytes over; on the other side the caller hands them to its node by
@@ -67,11 +66,10 @@ concept sends_bodies = requires(T& t, const envelope& m, const append_entries& b
 // 1. Indexes are consecutive: the entries at hand are [first_index(), last_index()], and last_index() + 1 ==
 //    first_index() if there are none. `term_at` answers for [first_index() - 1, last_index()]: a Log remembers the term
 //    of the last entry that it compacted away (zero for index zero).
-// 2. Every write returns a mark, one more than that of the write before it. `durable_on_return` says whether a write is
-// durable
-//    when it returns. If not, the caller of the node reports `step(persisted{first, last})` when the writes with those
-//    marks are durable, in any order; entries and states are readable at once in any case. A write speaks for nothing
-//    until it AND all writes with smaller marks are durable.
+// 2. Every write returns a mark, one more than that of the write before it. `durable_on_return` says whether a write
+//    is durable when it returns. If not, the caller of the node reports `step(persisted{first, last})` when the writes
+//    with those marks are durable, in any order; entries and states are readable at once in any case. A write speaks
+//    for nothing until it AND all writes with smaller marks are durable.
 // 3. A write that fails changes nothing that later reads show, and stops the node for good. A Log whose sync failed
 //    must fail every write from then on.
 // 4. `view(from, to, max_bytes)` shows entries from `from` on, at most to `to`, in one contiguous piece: at least one
