@@ -15,9 +15,11 @@ class service::machine {
  public:
   explicit machine(service& to) : to_(&to) {}
 
-  void apply(const raft::entry& e) { to_->desk_.apply(e); }
+  /// A follower's comes later: nobody here waits for it, and the leader waits for the disk and the answer.
+  void apply(const raft::entry& e) { to_->desk_.leading() ? to_->desk_.apply(e) : to_->apply_later(e.index); }
   template <class Sink>
   raft::result<void> write_snapshot(Sink& sink) {
+    to_->catch_up();
     return to_->desk_.state().write_snapshot(sink);
   }
   template <class Source>
@@ -26,6 +28,7 @@ class service::machine {
   }
 
   void on_role(raft::role_kind role, raft::term_t term, raft::node_id leader) {
+    to_->catch_up();
     static constexpr const char* names[] = {"follower", "pre-candidate", "candidate", "leader"};
     std::string text = std::string(names[static_cast<std::size_t>(role)]) + " in term " + std::to_string(term.value);
     if (leader != raft::nobody && role != raft::role_kind::leader)
@@ -34,9 +37,13 @@ class service::machine {
     to_->desk_.on_role(role, leader);
   }
   void on_fate(raft::index_t first, raft::index_t last, raft::term_t term, raft::fate what) {
+    to_->catch_up();
     to_->desk_.on_fate(first, last, term, what);
   }
-  void on_read(std::uint64_t turn, raft::read_fate what, raft::index_t) { to_->desk_.on_read(turn, what); }
+  void on_read(std::uint64_t turn, raft::read_fate what, raft::index_t) {
+    to_->catch_up();
+    to_->desk_.on_read(turn, what);
+  }
   void on_transfer(raft::node_id to, raft::transfer_fate what) {
     if (what == raft::transfer_fate::done) to_->log("handed leadership over to " + std::to_string(to.value));
     to_->desk_.on_transfer(what);

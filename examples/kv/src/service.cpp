@@ -5,6 +5,7 @@
 #include <fstream>
 #include <random>
 #include <utility>
+#include <variant>
 
 #include <raft/version.hpp>
 
@@ -141,6 +142,8 @@ raft::result<std::size_t> service::take_frames(std::span<const std::byte> bytes)
     const auto frame = raft::decode(bytes.subspan(taken), cluster_, engine_->id());
     if (!frame && frame.error().code == raft::errc::incomplete) break;
     if (!frame) return frame.error();
+    // A snapshot may take the place of what was put off.
+    if (std::holds_alternative<raft::install_snapshot>(frame->message.body)) catch_up();
     // What the engine refuses it tells the watcher; the stream itself is in order.
     static_cast<void>(engine_->step(frame->message));
     taken += frame->bytes;
@@ -206,7 +209,10 @@ bool service::take_request(client& c, std::span<const std::string_view> words) {
 /// At the leader, or, after READONLY, at any server: from a state that is recent enough, or up to the leader's index.
 void service::read(client& c, const command& what) {
   const bool may_be_old = c.stale_ms != 0 && !desk_.leading();
-  if (may_be_old && engine_->read_stale(std::chrono::milliseconds(c.stale_ms))) return desk_.read_now(c, what);
+  if (may_be_old && engine_->read_stale(std::chrono::milliseconds(c.stale_ms))) {
+    catch_up();
+    return desk_.read_now(c, what);
+  }
   desk_.read(c, what);
 }
 
@@ -241,6 +247,20 @@ bool service::dirty() const noexcept { return engine_->log().dirty(); }
 void service::sync() {
   const auto done = engine_->log().sync();
   if (done && !done->empty()) static_cast<void>(engine_->step(raft::persisted{done->first, done->last}));
+}
+
+void service::apply_later(raft::index_t index) noexcept {
+  if (put_off_ == raft::index_t{}) put_off_ = index;
+  put_off_until_ = index;
+}
+
+/// From the log, which keeps entries for longer than a turn.
+void service::catch_up() {
+  if (put_off_ == raft::index_t{}) return;
+  const raft::index_t from = std::exchange(put_off_, raft::index_t{});
+  engine_->log().for_each(from, put_off_until_, [this](const raft::entry& e) {
+    if (e.kind == raft::entry_kind::command) desk_.apply(e);
+  });
 }
 
 moment service::deadline() const { return engine_->deadline(); }

@@ -65,6 +65,8 @@ class service {
   [[nodiscard]] bool dirty() const noexcept;
   /// Writes and syncs what this turn wrote, and tells the engine.
   void sync();
+  /// Applies what a follower put off: after its acknowledgement has left, before anybody looks at the state.
+  void catch_up();
   /// Whether somebody here waits for an answer of the other servers.
   [[nodiscard]] bool waiting() const noexcept { return desk_.waiting_writes() != 0 || desk_.waiting_reads(); }
   /// Takes a snapshot if the log has grown enough.
@@ -114,6 +116,7 @@ class service {
   bool take_request(client& c, std::span<const std::string_view> words);
   void answer(client& c, const command& what);
   void read(client& c, const command& what);
+  void apply_later(raft::index_t index) noexcept;
   void take_members(const raft::configuration& c, raft::index_t index);
   [[nodiscard]] raft::configuration initial_configuration() const;
   void say_ping(std::string& out, std::span<const std::string_view> words) const;
@@ -142,7 +145,9 @@ class service {
   bool is_member_ = false;
   std::uint64_t membership_version_ = 0;
   std::unique_ptr<engine> engine_;
-  std::string error_{};  ///< Memory for texts.
+  raft::index_t put_off_{};  ///< The first command that is to be applied later, in this turn; zero: there is none.
+  raft::index_t put_off_until_{};  ///< The last one.
+  std::string error_{};            ///< Memory for texts.
 };
 
 }  // namespace kv
