@@ -3,6 +3,7 @@
 // What waits inside a node for something to happen later [floor 6]: messages for the writes that they speak for, and
 // proposals for their fate. Plain values; who fills and empties them is impl/settle.hpp and impl/proposal.hpp.
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -25,6 +26,10 @@ struct outgoing {
   mark_t mark{};  ///< It leaves when all writes up to this one are durable.
   bool stamped = false;
 };
+
+/// How many of them wait at most. What others send must not fill the memory of a server whose disk stalls; and any
+/// message may be lost.
+inline constexpr std::size_t most_outgoing = 4096;
 
 /// What was proposed during one leadership and has no fate yet: fates are given in order, so a range tells it.
 template <class TimePoint>

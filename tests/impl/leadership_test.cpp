@@ -511,6 +511,20 @@ TEST_CASE("retire: a leader that removed itself hands over with its last words")
   CHECK(c[2].term() == 2_t);
 }
 
+TEST_CASE("retire: a transfer that the removal overtakes is not called aborted while its target is elected") {
+  cluster c = led_by_one();
+  REQUIRE(c[1].change({.voters = {2_n, 3_n}}));
+  c.deliver(to(3));
+  c.deliver(from(3));  // 3 has it, 2 is behind
+  REQUIRE(c[1].leads());
+  REQUIRE(c[1].transfer_to(2_n));
+  c.deliver();  // no time passes: what 2 acknowledges commits the removal, and makes it the successor
+  CHECK(c[2].leads());
+  CHECK(c[1].machine().transfers.empty());
+  c.pass(2 * timeout);  // no member hears of it any more: that the target was asked is all that is known
+  CHECK(c[1].machine().transfers == fates{{2_n, transfer_fate::timed_out}});
+}
+
 // ---------------------------------------------------------------------------------------------------- step_down
 
 TEST_CASE("step_down: gives leadership up, and lets others go first for an election timeout") {

@@ -55,6 +55,19 @@ TEST_CASE("queue: a vote leaves when it is durable, not before [B152] [B157]") {
   CHECK(b->log().disk().hard_state() == hard_state{5_t, 1_n, 0_i});
 }
 
+TEST_CASE("queue: what others send while the disk stalls does not fill the memory") {
+  auto b = follower();
+  CHECK(b->step(say(1_n, 2_n, 5_t, request_vote{9_i, 4_t})));  // a vote that is not stored
+  for (int n = 0; n < 20000; ++n) CHECK(b->step(say(3_n, 2_n, 5_t, request_pre_vote{9_i, 4_t})));
+  CHECK(b->take_mail().empty());
+  CHECK(b->persisted());
+  const std::vector<letter> left = b->take_mail();
+  CHECK(left.size() <= 4096);
+  CHECK(among(left, kind<request_vote_reply>()).size() == 1);  // what waited first has its place
+  CHECK(b->step(say(3_n, 2_n, 5_t, request_pre_vote{9_i, 4_t})));
+  CHECK(b->take_mail().size() == 1);
+}
+
 TEST_CASE("queue: a vote in a term that is stored already is stored, too, and waits for that [B157]") {
   auto b = follower({}, 5);
   CHECK(b->step(say(1_n, 2_n, 5_t, request_vote{9_i, 4_t})));

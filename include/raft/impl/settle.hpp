@@ -144,7 +144,7 @@ constexpr void RAFT_NODE::queue(node_id to, const Body& body, speaks_for what) {
     answer_to_ = to;
     answer_ = body;
   } else {
-    outbox_.emplace_back(id_, to, term(), body, what);
+    if (outbox_.size() < waiting::most_outgoing) outbox_.emplace_back(id_, to, term(), body, what);
   }
 }
 
