@@ -501,6 +501,17 @@ void members_replaced() {
   counters load{c.clients(), 4};
   for (const int i : {1, 2}) add(c, i);
   expect_voters(c, "1,2,3");
+  // A learner gets the log and has no vote; the same command makes a voter of it, or the other way round.
+  c.start(3);
+  c.await_start(3);
+  administer(c, {"RAFT.ADD", "4", c.location(3), "LEARNER"});
+  expect_voters(c, "1,2,3");
+  expect("learners", "4", status_field(c.client(c.leader()), "learners"));
+  administer(c, {"RAFT.ADD", "4", c.location(3)});
+  administer(c, {"RAFT.CHANGE", "1", "2", "3", "LEARNERS", "4"});
+  expect("learners", "4", status_field(c.client(c.leader()), "learners"));
+  administer(c, {"RAFT.REMOVE", "4"});
+  c.kill9(3);
   for (const int i : {3, 4}) add(c, i);
   expect_voters(c, "1,2,3,4,5");
   for (int i = 0; i < 5; ++i) {
@@ -510,6 +521,10 @@ void members_replaced() {
     c.kill9(i);
   }
   expect_voters(c, "6,7,8,9,10");
+  connection asked = connected(c.client(c.leader()));
+  const auto why = ask(asked, {"RAFT.WHY"});
+  require(why.items.size() == 5 && why.items[0].text.find("leads term") != std::string::npos, "RAFT.WHY");
+  require(ask(asked, {"RAFT.WHY", "999999999"}).text.find("is not in this log") != std::string::npos, "RAFT.WHY index");
   // Nobody of those who began the cluster is there to ask: whoever restarts knows the present ones.
   c.kill9(9);
   c.start(9);

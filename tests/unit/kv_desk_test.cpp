@@ -385,6 +385,23 @@ TEST_CASE("expect_transfer: answered once, with how it ended") {
   }
 }
 
+TEST_CASE("expect_promotion: answered once, with how it ended") {
+  world w;
+  for (const auto& [fate, words] :
+       {std::pair{raft::promotion_fate::promoted, "+OK\r\n"},
+        std::pair{raft::promotion_fate::too_slow, "-ERR it does not catch up, and stays a learner\r\n"},
+        std::pair{raft::promotion_fate::aborted, "-UNKNOWN leadership was lost: see RAFT.STATUS, and ask again\r\n"}}) {
+    client& c = w.here.open();
+    w.here.begin_turn();
+    w.here.expect_promotion(c);
+    CHECK(taken(c).empty());
+    w.here.on_promotion(fate);
+    CHECK(taken(c) == words);
+    w.here.on_promotion(fate);
+    CHECK(taken(c).empty());
+  }
+}
+
 TEST_CASE("batch: a batch that is not proposed in its turn is proposed with the next one") {
   world w;
   client& a = w.here.open();

@@ -79,11 +79,20 @@ void service::change_members(client& c, const command& what) {
   if (const auto next = raft::step_towards(now, target); next && *next == now) {
     return desk_.say(c, [](std::string& out) { resp::write_simple(out, "OK"); });  // it is so already
   }
-  const auto place = engine_->change_membership(target);
-  if (place) return desk_.expect_change(c, *place);
-  say_error(place.error().code == raft::errc::not_leader ? desk_.elsewhere()
-            : place.error().code == raft::errc::failed   ? std::string(texts::unknown)
-                                                         : std::string("ERR ") + place.error().what);
+  raft::error refusal{};
+  if (what.verb == verb::raft_add && !now.is_voter(raft::node_id{*to_count(what.words[0])}) && what.words.size() == 2) {
+    // A new voter catches up as a learner first: meanwhile the cluster does without it.
+    const auto begun = engine_->add_server(target.data.front());
+    if (begun) return desk_.expect_promotion(c);
+    refusal = begun.error();
+  } else {
+    const auto place = engine_->change_membership(target);
+    if (place) return desk_.expect_change(c, *place);
+    refusal = place.error();
+  }
+  say_error(refusal.code == raft::errc::not_leader ? desk_.elsewhere()
+            : refusal.code == raft::errc::failed   ? std::string(texts::unknown)
+                                                   : std::string("ERR ") + refusal.what);
 }
 
 /// RAFT.TRANSFER [id]: leadership goes to that server, or to the one that has the most of the log.

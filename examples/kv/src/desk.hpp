@@ -176,6 +176,9 @@ class desk {
     changes_.push_back({place.index, place.term, c.number, c.replies.expect_write(turn_), turn_});
   }
 
+  /// A server is being made a voter; the client is answered when that has ended.
+  void expect_promotion(client& c) { promotions_.push_back({{}, {}, c.number, c.replies.expect_write(turn_), turn_}); }
+
   /// Leadership is being handed over; the client is answered when that has ended.
   void expect_transfer(client& c) { transfers_.push_back({{}, {}, c.number, c.replies.expect_write(turn_), turn_}); }
 
@@ -238,6 +241,14 @@ class desk {
                                    : what == raft::transfer_fate::timed_out ? "-ERR the transfer took too long\r\n"
                                                                             : "-ERR the transfer was broken off\r\n";
     for (const waiter& w : std::exchange(transfers_, {})) reply_to(w, reply);
+  }
+
+  void on_promotion(raft::promotion_fate what) {
+    const std::string_view reply = what == raft::promotion_fate::promoted ? "+OK\r\n"
+                                   : what == raft::promotion_fate::too_slow
+                                       ? "-ERR it does not catch up, and stays a learner\r\n"
+                                       : "-UNKNOWN leadership was lost: see RAFT.STATUS, and ask again\r\n";
+    for (const waiter& w : std::exchange(promotions_, {})) reply_to(w, reply);
   }
 
   /// The membership in force, and the entry that it is from.
@@ -387,8 +398,9 @@ class desk {
   std::vector<raft::payload> batch_payloads_{};
   fifo<waiter> waiters_{};  ///< By term, then by index.
 
-  std::vector<waiter> changes_{};    ///< Of the membership; `done`: its entry is applied.
-  std::vector<waiter> transfers_{};  ///< Of leadership: one at a time, but for who asks while it ends.
+  std::vector<waiter> changes_{};     ///< Of the membership; `done`: its entry is applied.
+  std::vector<waiter> promotions_{};  ///< To voters: one at a time.
+  std::vector<waiter> transfers_{};   ///< Of leadership: one at a time, but for who asks while it ends.
   bool joint_ = false;
   raft::index_t configuration_index_{};
 

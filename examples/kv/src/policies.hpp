@@ -48,6 +48,7 @@ class service::machine {
     if (what == raft::transfer_fate::done) to_->log("handed leadership over to " + std::to_string(to.value));
     to_->desk_.on_transfer(what);
   }
+  void on_promotion(raft::node_id, raft::promotion_fate what) { to_->desk_.on_promotion(what); }
   void on_configuration(const raft::configuration& c, raft::index_t index) { to_->take_members(c, index); }
 
  private:
