@@ -34,8 +34,10 @@ class Tree:
             listed = subprocess.run(["git", "-C", str(root), "ls-files", "-co", "--exclude-standard"], check=True,
                                     capture_output=True, text=True).stdout.splitlines()
         except (OSError, subprocess.CalledProcessError):
+            # No git here, or no checkout: what .gitignore names is made by builds and by Python.
+            made = {"build", ".git", "__pycache__"}
             listed = [path.relative_to(root).as_posix() for path in root.rglob("*")
-                      if path.is_file() and not path.relative_to(root).parts[0] in {"build", ".git"}]
+                      if path.is_file() and made.isdisjoint(path.relative_to(root).parts)]
         self.files = sorted(name for name in set(listed) if (root / name).is_file())
         self.text = {name: (root / name).read_text(encoding="utf-8", errors="replace") for name in self.files}
         self.code = {name: without_comments(self.text[name]) for name in self.files if name.endswith((".hpp", ".cpp"))}

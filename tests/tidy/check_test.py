@@ -98,6 +98,10 @@ class Rules(unittest.TestCase):
     def test_nothing_unfinished(self):
         self.finds(check.nothing_unfinished, 1, "// TO" + "DO: later")
 
+    def test_what_python_leaves_behind_is_no_file_of_the_project(self):
+        left = {"tests/tidy/__pycache__/check.cpython-311.pyc": "x = 1  # TO" + "DO\n", "build/a.hpp": "// TO" + "DO\n"}
+        self.assertEqual(findings(check.nothing_unfinished, left), [])
+
     def test_no_path_of_a_machine(self):
         self.finds(check.no_path_of_a_machine, 1, "cd /" + "home/me/raft")
         self.accepts(check.no_path_of_a_machine, "cd examples/home/me; cat $HOME/work/x")
