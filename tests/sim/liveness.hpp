@@ -96,6 +96,7 @@ class liveness {
   /// Everybody lives, but talks to one server alone: the voter that is most up to date, or nobody could be elected.
   void heal_around_a_hub() {
     live_ = everyone();
+    cluster_->calm(live_, link_set{});  // who failed starts again, and what its disk lost does not count
     const server* hub = nullptr;
     const auto end_of = [this](const server& s) {
       const trail& log = cluster_->checks().of(s).image;
