@@ -12,15 +12,6 @@ namespace {
 
 using told = std::vector<recorder::forwarded>;
 
-/// Server 2 of three voters, which hears leader 1 of term 1 and holds its no-op.
-std::unique_ptr<server> follower_of_one(const setup& how = {}) {
-  auto b = start(2_n, {.members = voters(3)}, how);
-  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 0_i, {no_op(1)}, 0)));
-  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {}, 0)));
-  b->take_mail();
-  return b;
-}
-
 std::unique_ptr<server> leader_one() {
   auto a = start(1_n, {.members = voters(3)});
   win(*a);

@@ -128,13 +128,7 @@ TEST_CASE("read: a new leader's read waits for the first commit of its term [B12
   REQUIRE(c[2].commit() == 1_i);  // which server 2 does not know
   c.drop();
   c.crash(1);
-  c.jump(150);
-  c[2].campaign();
-  c.deliver(kind<request_pre_vote>());
-  c.deliver(kind<request_pre_vote_reply>());
-  c.deliver(kind<request_vote>());
-  c.deliver(kind<request_vote_reply>());
-  REQUIRE(c[2].leads());
+  c.elect_unheard(2);
   CHECK(c[2].read(7));
   // A quorum confirms that it leads; nothing of its term is committed.
   const auto beats = among(c.take(), to(3) && kind<append_entries>());

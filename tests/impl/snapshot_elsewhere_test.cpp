@@ -10,21 +10,14 @@ using namespace story;
 
 namespace {
 
-setup no_trail() {
-  setup how;
-  how.options.snapshot_chunk_bytes = 4;
-  how.options.trailing_entries = 0;
-  return how;
-}
-
 setup patient(bool deferred = false) {
-  setup how = no_trail();
+  setup how = small_chunks();
   how.patient = true;
   how.deferred = deferred;
   return how;
 }
 
-std::unique_ptr<server> single(const setup& how = no_trail()) {
+std::unique_ptr<server> single(const setup& how = small_chunks()) {
   auto a = start(1_n, {.members = voters(1)}, how);
   win(*a);
   return a;
@@ -62,7 +55,7 @@ TEST_CASE("begin_snapshot: the machine goes on, and nothing is let go before the
   CHECK(a->told<events::snapshot_taken>()[0].index == 3_i);
   CHECK(a->told<events::snapshot_taken>()[0].size == 4);
   // A restart begins from it and executes the rest.
-  auto again = try_start(1_n, a->log().disk(), no_trail());
+  auto again = try_start(1_n, a->log().disk(), small_chunks());
   REQUIRE(again);
   CHECK((*again)->state() == "a;b;");
   win(**again);
@@ -70,7 +63,7 @@ TEST_CASE("begin_snapshot: the machine goes on, and nothing is let go before the
 }
 
 TEST_CASE("begin_snapshot: of an earlier place, with the configuration that was in force there") {
-  auto b = start(3_n, {.term = 1, .members = voters(3)}, no_trail());
+  auto b = start(3_n, {.term = 1, .members = voters(3)}, small_chunks());
   CHECK(b->step(append(1_n, 3_n, 1_t, {}, 4_i, {no_op(1), {1, "a"}, members(1, voters(4)), {1, "b"}})));
   REQUIRE(b->applied() == 4_i);
   CHECK(b->begin_snapshot(5_i).error().code == errc::not_ready);
@@ -111,7 +104,7 @@ TEST_CASE("begin_snapshot: one is written at a time, until it is done or abandon
 TEST_CASE("begin_snapshot: a snapshot of the leader that comes meanwhile wins") {
   for (const bool complete : {true, false}) {
     CAPTURE(complete);
-    auto b = start(3_n, {.term = 1, .members = voters(3)}, no_trail());
+    auto b = start(3_n, {.term = 1, .members = voters(3)}, small_chunks());
     CHECK(b->step(append(1_n, 3_n, 1_t, {}, 2_i, {no_op(1), {1, "a"}})));
     REQUIRE(b->begin_snapshot());
     CHECK(b->write_snapshot("a"));
@@ -127,7 +120,7 @@ TEST_CASE("begin_snapshot: a snapshot of the leader that comes meanwhile wins") 
 }
 
 TEST_CASE("begin_snapshot: a chunk in the middle of a leader's snapshot does not end it") {
-  auto b = start(3_n, {.term = 1, .members = voters(3)}, no_trail());
+  auto b = start(3_n, {.term = 1, .members = voters(3)}, small_chunks());
   CHECK(b->step(append(1_n, 3_n, 1_t, {}, 2_i, {no_op(1), {1, "a"}})));
   REQUIRE(b->begin_snapshot());
   CHECK(b->write_snapshot("a"));
@@ -165,7 +158,7 @@ TEST_CASE("take_snapshot: one that could not be written can be taken again") {
 }
 
 TEST_CASE("step(snapshot_written): not while a follower is being sent the present one; later it is") {
-  cluster c{3, no_trail()};
+  cluster c{3, small_chunks()};
   c.isolate(3);
   c.elect(1);
   for (const char* x : {"1", "2", "3", "4", "5", "6"}) CHECK(c[1].propose(x));
@@ -303,7 +296,7 @@ TEST_CASE("restores_elsewhere: what a snapshot says of proposals is told when it
 }
 
 TEST_CASE("restores_elsewhere: a restart asks for the log's snapshot") {
-  auto first = start(3_n, {.term = 1, .members = voters(3)}, no_trail());
+  auto first = start(3_n, {.term = 1, .members = voters(3)}, small_chunks());
   CHECK(first->step(whole({9_i, 1_t}, "s;")));
   auto b = try_start(3_n, first->log().disk(), patient());
   REQUIRE(b);

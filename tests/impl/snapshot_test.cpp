@@ -13,14 +13,6 @@ using namespace story;
 
 namespace {
 
-/// Snapshots in chunks of 4 bytes, and no entries left before them.
-setup small_chunks() {
-  setup how;
-  how.options.snapshot_chunk_bytes = 4;
-  how.options.trailing_entries = 0;
-  return how;
-}
-
 std::unique_ptr<server> follower(const std::vector<written>& log, std::uint64_t term, const setup& how = {}) {
   return start(3_n, {.term = term, .members = voters(3), .log = log}, how);
 }

@@ -33,13 +33,7 @@ cluster two_leaders_later() {
   CHECK(c[5].status().configuration == voters(5));
   CHECK(c[1].commit() == 2_i);  // two of five have it
 
-  c.jump(300);
-  c[2].campaign();
-  c.deliver(kind<request_pre_vote>());
-  c.deliver(kind<request_pre_vote_reply>());
-  c.deliver(kind<request_vote>());
-  c.deliver(kind<request_vote_reply>());
-  REQUIRE(c[2].leads());
+  c.elect_unheard(2);
   REQUIRE(c[2].term() == 2_t);
   REQUIRE(c[2].status().configuration == voters(4));  // it never heard of S5
   c.drop(to(4));

@@ -61,15 +61,3 @@ TEST_CASE("B109: what a truncation brings back is the membership before it in th
   REQUIRE(again);
   CHECK((*again)->status().configuration == voters(4));
 }
-
-TEST_CASE("B109: and where the log has none left, the snapshot's is in force again") {
-  auto b = start(2_n, {.term = 1,
-                       .members = voters(4),
-                       .log = {{1, "x"}, members(1, voters(5))},
-                       .base = {7_i, 1_t},
-                       .snapshot = {7_i, 1_t},
-                       .image = "s"});
-  REQUIRE(b->status().configuration == voters(5));
-  CHECK(b->step(append(3_n, 2_n, 2_t, {8_i, 1_t}, 7_i, {no_op(2)})));
-  CHECK(b->status().configuration == voters(4));
-}

@@ -137,6 +137,18 @@ server& cluster::elect(std::uint64_t id) {
   return one;
 }
 
+server& cluster::elect_unheard(std::uint64_t id) {
+  jump(how_.options.election_timeout_max);
+  server& one = (*this)[id];
+  one.campaign();
+  deliver(kind<raft::request_pre_vote>());
+  deliver(kind<raft::request_pre_vote_reply>());
+  deliver(kind<raft::request_vote>());
+  deliver(kind<raft::request_vote_reply>());
+  REQUIRE_MESSAGE(one.leads(), "server ", id, " was not elected: ", one.status());
+  return one;
+}
+
 server& cluster::await_leader(ms limit) {
   const ms end = now() + limit;
   while (now() < end) {

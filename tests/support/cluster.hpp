@@ -76,6 +76,8 @@ class cluster {
 
   /// Has this server campaign after an election timeout without a leader, and win.
   server& elect(std::uint64_t id);
+  /// The same, but nothing gets there that it sends as a leader: that is on the way.
+  server& elect_unheard(std::uint64_t id);
   /// Lets time pass until a server leads whom a majority follows; fails if that takes over `limit`.
   server& await_leader(ms limit = 20 * 300);
   /// Everybody knows of the leader's commit, and has executed it.

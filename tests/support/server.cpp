@@ -157,6 +157,21 @@ std::unique_ptr<server> start(node_id id, const stored& log, const setup& how, r
   return *std::move(made);
 }
 
+std::unique_ptr<server> follower_of_one(const setup& how) {
+  auto b = start(2_n, {.members = voters(3)}, how);
+  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 0_i, {no_op(1)}, 0)));
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {}, 0)));
+  b->take_mail();
+  return b;
+}
+
+setup small_chunks() {
+  setup how;
+  how.options.snapshot_chunk_bytes = 4;
+  how.options.trailing_entries = 0;
+  return how;
+}
+
 void win(server& s) {
   s.campaign();
   (void)s.persisted();

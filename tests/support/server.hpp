@@ -160,6 +160,12 @@ raft::result<std::unique_ptr<server>> try_start(raft::node_id id, raft::memory_l
 /// A server that has to start.
 std::unique_ptr<server> start(raft::node_id id, const stored& log, const setup& how = {}, recorder machine = {});
 
+/// Server 2 of three voters, which hears leader 1 of term 1 since time 0, and holds its no-op.
+std::unique_ptr<server> follower_of_one(const setup& how = {});
+
+/// Snapshots in chunks of 4 bytes, and no entries left before them.
+setup small_chunks();
+
 /// Makes `s` leader by its own campaign and the votes that it needs, and takes the mail away.
 void win(server& s);
 

@@ -260,9 +260,19 @@ def readme_shows_examples(tree):
             yield "README.md", readme.count("\n", 0, block.start()) + 1, "a block of C++ that no example contains"
 
 
+def readme_names_tests(tree):
+    """A test that the engine's README names, as folder/name_test: "its title", is there."""
+    name = "include/raft/README.md"
+    readme = re.sub(r"\n\s+", lambda gap: " " * len(gap[0]), tree.text.get(name, ""))
+    for named in re.finditer(r'([\w/]+_test): "([^"]+)"', readme):
+        title = " ".join(named[2].split())
+        if title not in tree.text.get(f"tests/{named[1]}.cpp", ""):
+            yield name, tree.text[name].count("\n", 0, named.start()) + 1, f'{named[1]} has no test "{title}"'
+
+
 RULES = [floors, no_circles, batteries_are_optional, no_banned_include, no_banned_word, headers_open_with_a_comment,
          functions_fit_a_screen, files_fit, lines_fit, nothing_unfinished, no_path_of_a_machine, top_level,
-         readme_shows_examples]
+         readme_shows_examples, readme_names_tests]
 
 
 def main():

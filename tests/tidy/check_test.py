@@ -110,6 +110,14 @@ class Rules(unittest.TestCase):
         self.finds(check.top_level, 1, "", "notes.txt")
         self.accepts(check.top_level, "", ".clang-tidy")
 
+    def test_readme_names_tests(self):
+        tests = {"tests/impl/a_test.cpp": 'TEST_CASE("one: a long title") {\n}\n'}
+        readme = "include/raft/README.md"
+        there = {**tests, readme: '- impl/a_test: "one: a\n  long title"\n'}
+        gone = {**tests, readme: 'x\n- impl/a_test: "one: a long tale"\n'}
+        self.assertEqual(findings(check.readme_names_tests, there), [])
+        self.assertEqual(findings(check.readme_names_tests, gone), [(readme, 2)])
+
     def test_readme_shows_examples(self):
         example = {"examples/a/main.cpp": "#include <a>\n\nint main() {\n  return 0;\n}\n"}
 
