@@ -48,11 +48,11 @@ void server::turn() {
     links_.flush();
     service_.set_time(std::chrono::steady_clock::now());
   }
-  service_.catch_up();
   if (service_.waiting()) {
     links_.look_again();
     links_.flush();
   }
+  service_.catch_up();
   clients_.flush();
   service_.snapshot_if_due();
 }
