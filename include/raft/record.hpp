@@ -39,6 +39,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -270,6 +271,10 @@ class recorder {
     return put(inputs::read_stale{static_cast<std::uint64_t>(count_of(at_most))});
   }
   constexpr result<void> forget_leader() { return put(inputs::forget_leader{}); }
+  constexpr result<void> propose_anywhere(payload command,
+                                          std::uint64_t context) requires hears_of_forwards<StateMachine> {
+    return put(inputs::propose_anywhere{command, context});
+  }
 
   /// Writes a sum, so that all up to here can be checked, and hands everything to the sink. The recording may go on.
   constexpr void finish() {
@@ -310,8 +315,9 @@ template <class Clock, class Log, class StateMachine>
 struct replayed {
   using node_type = node<detail::taped_transport<detail::no_transport>, detail::taped_log<Log>,
                          detail::taped_clock<detail::no_clock<Clock>>, detail::taped_machine<StateMachine>>;
-  std::uint64_t inputs = 0;        ///< How many were replayed.
-  std::uint64_t checked = 0;       ///< Up to which one a sum agreed.
+  std::uint64_t inputs = 0;                                            ///< How many were replayed,
+  std::array<std::uint64_t, std::tuple_size_v<input_list>> of_kind{};  ///< and of each kind, in the list's order.
+  std::uint64_t checked = 0;                                           ///< Up to which one a sum agreed.
   std::uint64_t sum = 0;           ///< Over all of them; of the recorder's tape it is the same.
   std::size_t incomplete = 0;      ///< Bytes at the end that are no whole record: the recording was cut off there.
   std::optional<node_type> end{};  ///< The node after the last input, for questions; its policies' inner ones are
@@ -388,6 +394,7 @@ class player {
       tape_->replay(bytes, notes_, !form_.good() || (form_.left().empty() && !sum_));
       static_cast<void>(call_taped(in, *report_.end, *tape_));
       ++report_.inputs;
+      ++report_.of_kind[Place];
       return judge();
     }
   }
@@ -412,7 +419,7 @@ class player {
         continue;
       }
       std::uint64_t number = 0;
-      form_(number);
+      if (kind != static_cast<std::uint8_t>(note::carried)) form_(number);
       if (kind == static_cast<std::uint8_t>(note::short_view)) form_(number);
       if (kind == static_cast<std::uint8_t>(note::log_error)) form_(number), form_(number);
       if (!form_.good()) break;

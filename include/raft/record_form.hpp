@@ -4,7 +4,8 @@
 //
 // A new input of the node gets its struct in `inputs` and its place at the end of `input_list`, and that is all: its
 // fields are written and read by `form`, and `call` feeds it to a node, first the recorded one and later the replayed
-// one. The order of the list is the byte form's.
+// one. The order of the list is the byte form's. tests/tidy/check.py (every_input_is_recorded) finds an input of
+// node.hpp that is not here.
 //
 // Invariants: what was written is read back equal; a reader never looks behind its bytes, takes no memory on the word
 // of a number alone, and once something was wrong stays `good == false`.
@@ -360,6 +361,12 @@ struct add_server {
   constexpr void form(auto& f) { f(server.id), f(server.data); }
   constexpr auto call(auto& n) const { return n.add_server(server); }
 };
+struct propose_anywhere {
+  payload command{};
+  std::uint64_t context = 0;
+  constexpr void form(auto& f) { f(command), f(context); }
+  constexpr auto call(auto& n) const { return n.propose_anywhere(command, context); }
+};
 
 }  // namespace inputs
 
@@ -371,7 +378,7 @@ using input_list =
                inputs::write_snapshot, inputs::snapshot_written, inputs::snapshot_abandoned,
                inputs::transfer_leadership, inputs::transfer_to_best, inputs::step_down, inputs::evacuate,
                inputs::stop_evacuation, inputs::forget_leader, inputs::read_anywhere, inputs::read_stale,
-               inputs::snapshot_carried, inputs::request_snapshot, inputs::add_server>;
+               inputs::snapshot_carried, inputs::request_snapshot, inputs::add_server, inputs::propose_anywhere>;
 
 namespace detail {
 

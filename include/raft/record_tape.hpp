@@ -30,7 +30,7 @@ namespace raft {
 namespace detail {
 
 /// What stands between two inputs; numbers above those of any input.
-enum class note : std::uint8_t { time = 0xf0, log_error, answer, short_view, sum };
+enum class note : std::uint8_t { time = 0xf0, log_error, answer, short_view, sum, carried };
 
 }  // namespace detail
 
@@ -127,6 +127,19 @@ class tape {
     }
     did(own);
     return own;
+  }
+
+  /// Whether the Transport carries a snapshot that it is offered. Only that it does is noted.
+  template <class Offer>
+  constexpr bool carries(Offer&& offer) {
+    if (!replays_) {
+      if (!offer()) return false;
+      out_.push_back(static_cast<std::byte>(detail::note::carried));
+      return true;
+    }
+    if (notes_.peek() != static_cast<std::uint8_t>(detail::note::carried)) return false;
+    notes_.skip(1);
+    return true;
   }
 
   /// How many of the `asked` entries a view of the Log shows, which is the Log's to choose; `own` is what it shows
@@ -234,6 +247,19 @@ struct taped_transport {
   constexpr void send(const message& m) {
     to->did_send(m);
     inner.send(m);
+  }
+  /// Offered to every recorded node, and to every replayed one, which cannot know what the recorded one had: to a node,
+  /// a Transport that always declines is one that carries nothing.
+  constexpr bool send_snapshot(const envelope& m, const install_snapshot& head) {
+    const bool carried = to->carries([&] {
+      if constexpr (carries_snapshots<Transport>) {
+        return inner.send_snapshot(m, head);
+      } else {
+        return false;
+      }
+    });
+    if (carried) to->did_send({m.from, m.to, m.term, message_body{std::in_place_type<install_snapshot>, head}});
+    return carried;
   }
 };
 
@@ -387,6 +413,10 @@ struct taped_machine {
   constexpr void on_read(std::uint64_t context, read_fate what, index_t index) {
     to->did(4, context, what, index.value);
     if constexpr (requires { inner.on_read(context, what, index); }) inner.on_read(context, what, index);
+  }
+  constexpr void on_forwarded(std::uint64_t context, fate what, proposal place, node_id leader) {
+    to->did(12, context, what, place.index.value, place.term.value, leader.value);
+    if constexpr (hears_of_forwards<StateMachine>) inner.on_forwarded(context, what, place, leader);
   }
   constexpr void on_configuration(const configuration& c, index_t index) {
     to->did(5, c.voters.size(), c.outgoing.size(), c.learners.size(), index.value);

@@ -72,6 +72,7 @@ struct slow_log : memory_log {
 struct recorded_machine {
   std::uint64_t state = 0;
   std::uint64_t times_leader = 0;
+  std::array<std::uint64_t, 4> forwarded{};  ///< How many of each fate.
   void apply(const entry& e) {
     for (const std::byte b : e.data) state = state * 31 + std::to_integer<std::uint64_t>(b);
     state += e.index.value;
@@ -96,11 +97,20 @@ struct recorded_machine {
   }
   [[nodiscard]] bool may_lead() const { return state % 16 != 3; }
   void on_role(role_kind role, term_t, node_id) { times_leader += role == role_kind::leader ? 1 : 0; }
+  void on_forwarded(std::uint64_t, fate what, proposal, node_id) { ++forwarded[static_cast<std::size_t>(what)]; }
 };
 
+/// Takes every third snapshot that it is offered upon itself, and loses each.
 struct recorded_transport {
   std::deque<story::letter>* mail;
+  std::vector<snapshot_carried>* lost;
+  std::uint64_t offers = 0;
   void send(const message& m) { mail->push_back(story::keep(m)); }
+  bool send_snapshot(const envelope& m, const install_snapshot& head) {
+    if (++offers % 3 != 0) return false;
+    lost->push_back({m.to, head.id, false});
+    return true;
+  }
 };
 struct recorded_clock {
   using duration = std::int64_t;
@@ -125,7 +135,8 @@ struct recorded_server {
   raft::tape tape{};
   std::vector<std::byte> bytes{};
   std::optional<recorded_node> node{};
-  mark_t reported{};  ///< Up to here the writes were reported durable.
+  mark_t reported{};                     ///< Up to here the writes were reported durable.
+  std::vector<snapshot_carried> lost{};  ///< Snapshots on their way out of band.
 
   [[nodiscard]] result<replay_type> replay(raft::tape& t) const { return replay(t, seed, options); }
   [[nodiscard]] result<replay_type> replay(raft::tape& t, std::uint64_t with_seed,
@@ -174,6 +185,8 @@ class recorded_cluster {
   std::uint64_t reads = 0;
   std::uint64_t reads_elsewhere = 0;
   std::uint64_t transfers = 0;
+  std::uint64_t forwards = 0;
+  std::uint64_t carried = 0;
 
  private:
   std::uint64_t draw(std::uint64_t below) {
@@ -190,7 +203,7 @@ class recorded_cluster {
     s.seed = 1000 + id;
     s.options = options;
     auto made = recorded_node::create(s.tape, recorded_sink{&s.bytes}, {every_}, s.id, options, s.seed,
-                                      recorded_transport{&mail_}, slow_log{std::move(log), s.disk},
+                                      recorded_transport{&mail_, &s.lost}, slow_log{std::move(log), s.disk},
                                       recorded_clock{&now_}, recorded_machine{});
     if (made) s.node.emplace(*std::move(made));
   }
@@ -207,8 +220,11 @@ class recorded_cluster {
     } else if (what < 760) {
       now_ += static_cast<std::int64_t>(draw(20));
       n.tick();
-    } else if (what < 940) {
+    } else if (what < 920) {
       propose(n);
+    } else if (what < 940) {
+      const std::vector<std::byte> command(draw(120), static_cast<std::byte>(draw(256)));
+      forwards += n.propose_anywhere(command, chance_) ? 1 : 0;
     } else if (what < 955) {
       reads += n.read(chance_) ? 1 : 0;
     } else if (what < 965) {
@@ -217,7 +233,10 @@ class recorded_cluster {
       reads_elsewhere += n.read_stale(static_cast<std::int64_t>(draw(200))) ? 1 : 0;
     } else if (what < 973) {
       lead_otherwise(n);
+    } else if (what < 974) {
+      do_what_is_rare(n);
     } else if (what < 976) {
+      lose_snapshot(s);
       write_snapshot_in_pieces(n);
     } else if (what < 985) {
       (void)n.step(fetched{n.log().first_index(), n.log().last_index()});
@@ -273,8 +292,27 @@ class recorded_cluster {
     }
   }
 
+  /// What is mostly refused here: a refusal is an output like any other.
+  void do_what_is_rare(recorded_node& n) {
+    switch (draw(4)) {
+      case 0:
+        return (void)n.step(applied{n.engine().last_applied()});
+      case 1:
+        return (void)n.step(restored{n.engine().last_applied()});
+      case 2:
+        return (void)n.leave_joint_configuration();
+      default:
+        return (void)n.request_snapshot();
+    }
+  }
+
+  void lose_snapshot(recorded_server& s) {
+    if (s.lost.empty()) return (void)s.node->step(snapshot_carried{node_id{2}, 1, true});
+    carried += s.node->step(s.lost.back()) ? 1 : 0;
+    s.lost.pop_back();
+  }
+
   void write_snapshot_in_pieces(recorded_node& n) {
-    (void)n.step(snapshot_carried{node_id{2}, 1, true});
     const auto meta = n.begin_snapshot();
     if (!meta) return;
     const std::vector<std::byte> image(1500, std::byte{0});

@@ -270,9 +270,38 @@ def readme_names_tests(tree):
             yield name, tree.text[name].count("\n", 0, named.start()) + 1, f'{named[1]} has no test "{title}"'
 
 
+def every_input_is_recorded(tree):
+    """Each public function of the node that changes it is an input of record_form.hpp, and one of the recorder's."""
+    node, form, recorder = (f"include/raft/{name}.hpp" for name in ("node", "record_form", "record"))
+    if not {node, form, recorder} <= tree.code.keys():
+        return
+
+    def functions_in(text):
+        for found in re.finditer(r"\bconstexpr\s+[\w:<>]+\s+(\w+)\(([^;{]*?)\)\s*([a-z]\w*)?[^;{]*[;{]", text):
+            parameters = " ".join(found[2].split())
+            # An overload of step for each local event, told by its type; of others, by how many parameters they have.
+            event = re.match(r"const (\w+)& \w+$", parameters) if found[1] == "step" else None
+            which = event[1] if event else str(parameters.count(",") + bool(parameters))
+            if found[3] != "const":
+                yield found.start(), found[1], which, event
+
+    def blank(text):
+        return re.sub(r"//[^\n]*|= \{\}", lambda m: " " * len(m[0]), text)
+
+    text = blank(tree.text[node])
+    begin, end = (tree.text[node].find(f"-- {part}\n") for part in ("inputs", "questions"))
+    offered = {(name, which) for _, name, which, _ in functions_in(blank(tree.text[recorder]))}
+    for place, name, which, event in functions_in(text[begin:end]):
+        line = text.count("\n", 0, begin + place) + 1
+        if not re.search(rf"\braft::{which} \w" if event else rf"\bn\.{name}\(", tree.code[form]):
+            yield node, line, f"{name} ({which}) is no input of {form}"
+        if (name, which) not in offered:
+            yield node, line, f"{name} ({which}) is not offered by the recorder"
+
+
 RULES = [floors, no_circles, batteries_are_optional, no_banned_include, no_banned_word, headers_open_with_a_comment,
          functions_fit_a_screen, files_fit, lines_fit, nothing_unfinished, no_path_of_a_machine, top_level,
-         readme_shows_examples, readme_names_tests]
+         readme_shows_examples, readme_names_tests, every_input_is_recorded]
 
 
 def main():

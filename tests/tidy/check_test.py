@@ -130,6 +130,25 @@ class Rules(unittest.TestCase):
         self.assertEqual(lines("main() {\n"), [3])  # not a whole line
         self.assertEqual(lines("#include <a>\n", "int main() { return 0; }\n"), [6])
 
+    def test_every_input_is_recorded(self):
+        node = ("class node {\n  // -- inputs\n  constexpr void tick();\n"
+                "  constexpr result<void> step(const applied& a);\n"
+                "  constexpr result<void> propose(payload command,\n         std::uint64_t context = {});\n"
+                "  constexpr bool is_new() const;\n  // -- questions\n  constexpr void other();\n};\n")
+        form = "n.tick() n.propose( raft::applied a{}"
+        recorder = ("constexpr void tick() {}\nconstexpr result<void> step(const applied& a) {}\n"
+                    "constexpr result<void> propose(payload command, std::uint64_t context) {}\n")
+        names = [f"include/raft/{name}.hpp" for name in ("node", "record_form", "record")]
+
+        def found(*texts):
+            return [line for _, line in findings(check.every_input_is_recorded, dict(zip(names, map(header, texts))))]
+
+        self.assertEqual(found(node, form, recorder), [])
+        self.assertEqual(found(node, form.replace("n.tick", "n.other"), recorder), [7])
+        self.assertEqual(found(node, form.replace("raft::applied", "raft::restored"), recorder), [8])
+        self.assertEqual(found(node, form, recorder.replace(", std::uint64_t context", "")), [9])
+        self.assertEqual(found(node, form, recorder.replace("applied", "restored")), [8])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -39,7 +39,8 @@ result<create_type> try_create(tape& t, std::vector<std::byte>& out, memory_log 
   static raft::testing::slow_log::control disk;
   static std::deque<letter> mail;
   static const std::int64_t now = 0;
-  return create_type::create(t, {&out}, {inputs_a_sum}, 1_n, {}, 1, {&mail}, {std::move(log), disk}, {&now}, {});
+  static std::vector<snapshot_carried> lost;
+  return create_type::create(t, {&out}, {inputs_a_sum}, 1_n, {}, 1, {&mail, &lost}, {std::move(log), disk}, {&now}, {});
 }
 
 }  // namespace
@@ -47,6 +48,8 @@ result<create_type> try_create(tape& t, std::vector<std::byte>& out, memory_log 
 TEST_CASE("replay: every server of a busy cluster comes to the same state and the same outputs") {
   busy c{1, 20000, 1};
   std::uint64_t leaders = 0;
+  std::array<std::uint64_t, 4> forwarded{};
+  std::array<std::uint64_t, std::tuple_size_v<input_list>> of_kind{};
   for (recorded_server& s : c.servers) {
     tape t;
     const auto end = s.replay(t);
@@ -61,8 +64,16 @@ TEST_CASE("replay: every server of a busy cluster comes to the same state and th
     CHECK(end->end->last_applied() == s.node->engine().last_applied());
     CHECK(end->end->log().last_index() == s.node->engine().log().last_index());
     CHECK(end->end->machine().inner.state == s.node->machine().state);
+    CHECK(end->end->machine().inner.forwarded == s.node->machine().forwarded);
     leaders += s.node->machine().times_leader;
+    for (std::size_t i = 0; i < forwarded.size(); ++i) forwarded[i] += s.node->machine().forwarded[i];
+    for (std::size_t i = 0; i < of_kind.size(); ++i) of_kind[i] += end->of_kind[i];
   }
+  // Each kind of input occurs, and each fate of a command that was forwarded.
+  for (std::size_t i = 0; i < of_kind.size(); ++i) CHECK_MESSAGE(of_kind[i] > 0, "input " << i + 1);
+  for (std::size_t i = 1; i < forwarded.size(); ++i) CHECK_MESSAGE(forwarded[i] > 0, "fate " << i);
+  CHECK(c.forwards > 0);
+  CHECK(c.carried > 0);
   CHECK(leaders >= 2);
   CHECK(c.snapshots > 0);
   CHECK(c.changes > 0);
