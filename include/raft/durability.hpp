@@ -76,6 +76,24 @@ class durability {
     return true;
   }
 
+  /// By how much a mark is above all that is durable; zero if it is durable itself.
+  [[nodiscard]] constexpr std::uint64_t above_durable(mark_t mark) const noexcept {
+    return mark <= durable_ ? 0 : mark.value - durable_.value;
+  }
+
+  /// Its canonical form (canonical.hpp). Marks are only compared with each other, so they are written as what is above
+  /// the durable one: with a Log that numbers on, equal forms behave alike wherever its marks began.
+  template <class Writer>
+  constexpr void canonical(Writer& w) const {
+    const auto& [issued, durable, index, appends, early] = *this;
+    w(above_durable(issued), index, appends.size());
+    for (const append& a : appends) w(above_durable(a.mark), a.last);
+    std::vector<range> sorted = early;
+    std::sort(sorted.begin(), sorted.end(), [](const range& a, const range& b) { return a.first < b.first; });
+    w(sorted.size());
+    for (const range& r : sorted) w(above_durable(r.first), above_durable(r.last));
+  }
+
  private:
   struct append {
     mark_t mark{};

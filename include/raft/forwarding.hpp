@@ -8,9 +8,11 @@
 // the network doubles, or brings again much later, is no second proposal. A message counts in the term in which it was
 // sent and in no other, so what a leader took in is remembered for its term.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <raft/options.hpp>
@@ -81,6 +83,19 @@ class forwarded_proposals {
     open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(kept), open_.end());
   }
 
+  /// Its canonical form (canonical.hpp); `time` writes a moment. What only spares a look (seen_, wake_, changed_) is
+  /// no part of it.
+  template <class Writer, class Time>
+  constexpr void canonical(Writer& w, const Time& time) const {
+    const auto& [session, last_serial, sent, bytes, seen, wake, changed] = *this;
+    if (w.chance()) w(session);
+    w(last_serial, bytes, sent.size());
+    for (const auto& [serial, context, size, leader, term, index, give_up] : sent) {
+      w(serial, context, size, leader, term, index);
+      time(give_up);
+    }
+  }
+
  private:
   std::uint64_t session_ = 0;
   std::uint64_t last_serial_ = 0;
@@ -111,6 +126,20 @@ class taken_proposals {
     if (sessions_.size() == most_sessions) return false;
     sessions_.push_back({from, session, serial, 1});
     return true;
+  }
+
+  /// Its canonical form (canonical.hpp), of a server in this term: what was taken in before is never asked for again.
+  template <class Writer>
+  constexpr void canonical(Writer& w, term_t present) const {
+    const auto& [term, sessions] = *this;
+    w(term == present);
+    if (term != present) return;
+    std::vector<seen> sorted = sessions;
+    std::sort(sorted.begin(), sorted.end(), [&w](const seen& a, const seen& b) {
+      return std::pair{w.name_of(a.from), a.session} < std::pair{w.name_of(b.from), b.session};
+    });
+    w(sorted.size());
+    for (const auto& [from, session, highest, mask] : sorted) w(from, session, highest, mask);
   }
 
  private:

@@ -59,6 +59,18 @@ class lease {
 
   [[nodiscard]] constexpr bool is_over() const noexcept { return over_; }
 
+  /// Its canonical form (canonical.hpp); `time` writes a moment.
+  template <class Writer, class Time>
+  constexpr void canonical(Writer& w, const Time& time) const {
+    const auto& [watched, watched_from, from, latest, held, over] = *this;
+    w(watched, held, over);
+    if (watched != 0) time(watched_from);
+    if (held) {
+      time(from);
+      time(latest);
+    }
+  }
+
  private:
   std::uint64_t watched_ = 0;  ///< The round that renews the lease when it is echoed; zero: none is under way.
   TimePoint watched_from_{};

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <raft/assert.hpp>
+#include <raft/canonical_forms.hpp>
 #include <raft/configuration.hpp>
 #include <raft/crc32c.hpp>
 #include <raft/entry.hpp>
@@ -223,6 +224,13 @@ class memory_log {
   /// The id of a snapshot with this CRC-32C and size; never zero.
   [[nodiscard]] static constexpr std::uint64_t id_of(std::uint32_t crc, std::uint64_t size) noexcept {
     return std::max<std::uint64_t>(size << 32 | crc, 1);
+  }
+
+  /// Its canonical form (canonical.hpp): what it shows, and the bytes of a snapshot that is being written.
+  template <class Writer>
+  constexpr void canonical(Writer& w) const {
+    canonical_contents(w, *this);
+    if (partial_.meta.index != index_t{}) w(payload{partial_image_});
   }
 
   friend constexpr bool operator==(const memory_log& a, const memory_log& b) noexcept {

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include <raft/assert.hpp>
+#include <raft/canonical_forms.hpp>
 #include <raft/configuration.hpp>
 #include <raft/configuration_change.hpp>
 #include <raft/dispatch.hpp>
@@ -89,8 +90,7 @@ class node {
   template <class Body>
   constexpr result<void> step(const envelope& m, const Body& body);
 
-  /// Takes in that something is done that this node waited for: a write, an execution, a snapshot, a fetch. What
-  /// each event says, and what follows from it, is said where it is declared (outcome.hpp).
+  /// Takes in that something is done that this node waited for; what each event says is at its place (outcome.hpp).
   constexpr result<void> step(const persisted& p);
   constexpr result<void> step(const applied& a);
   constexpr result<void> step(const restored& r);
@@ -156,8 +156,7 @@ class node {
   /// here, its answer; until that is there, or a restart, applies nothing and hands leadership over. A leader refuses.
   constexpr result<index_t> request_snapshot();
 
-  /// Acts as if the election timer had fired, whatever speaks for letting others go first. Nothing happens on a leader
-  /// or on a node that may not stand.
+  /// Acts as if the election timer had fired, whatever speaks for letting others go first, on a node that may stand.
   constexpr void campaign();
 
   // ---------------------------------------------------------------------------------------------- leadership
@@ -186,10 +185,12 @@ class node {
   [[nodiscard]] constexpr commit_delay why_not_committed(index_t index) const;
   [[nodiscard]] constexpr leader_absence why_no_leader() const;
   [[nodiscard]] constexpr peer_pause why_paused(node_id id) const;
+  /// Writes what decides all that this node will do, in a form that equal states share; see canonical.hpp.
+  constexpr void canonical(canonical_writer& w) const;
   [[nodiscard]] constexpr node_id id() const noexcept { return id_; }
   [[nodiscard]] constexpr role_kind role() const noexcept { return static_cast<role_kind>(role_.index()); }
   [[nodiscard]] constexpr term_t term() const noexcept { return hard_.current_term; }
-  /// The leader of the current term, perhaps this node; nobody if none is known.
+  /// Of the current term, perhaps this node; nobody if none is known.
   [[nodiscard]] constexpr node_id leader() const noexcept;
   [[nodiscard]] constexpr index_t commit_index() const noexcept { return commit_index_; }
   [[nodiscard]] constexpr index_t last_applied() const noexcept { return last_applied_; }
@@ -480,10 +481,9 @@ class node {
   remote_reads<time_point> remote_{};        ///< Reads that the leader has to confirm, and those that were dropped.
   forwarded_proposals<time_point> forwarded_{};
   taken_proposals taken_{};
-  window handed_{};  ///< Entries that a state machine elsewhere has not executed yet.
-  /// A configuration's bytes: in a chunk being sent, in an entry being written.
-  std::vector<std::byte> members_scratch_{};
-  payload members_entry_{};  ///< The latter.
+  window handed_{};                           ///< Entries that a state machine elsewhere has not executed yet.
+  std::vector<std::byte> members_scratch_{};  ///< A configuration's bytes: in a chunk being sent,
+  payload members_entry_{};                   ///< in an entry being written.
   waiting::snapshots snapshots_{};
   bool entries_awaited_ = false;       ///< The next entry to apply is not at hand; the Log fetches it.
   promotion<time_point> promotion_{};  ///< Of a learner, to voter.

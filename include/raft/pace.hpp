@@ -33,6 +33,14 @@ class pace {
     free_at_ = free_at_ + price;
   }
 
+  /// Its canonical form (canonical.hpp); `time` writes a moment.
+  template <class Writer, class Time>
+  constexpr void canonical(Writer& w, const Time& time) const {
+    const auto& [free_at, owed] = *this;
+    time(free_at);
+    w(owed);
+  }
+
  private:
   TimePoint free_at_{};
   std::uint64_t owed_ = 0;  ///< Bytes times ticks, less than what a tick pays.

@@ -125,6 +125,33 @@ class remote_reads {
     return at;
   }
 
+  /// Its canonical form (canonical.hpp); `time` writes a moment.
+  template <class Writer, class Time>
+  constexpr void canonical(Writer& w, const Time& time) const {
+    const auto& [gathered, gathered_give_up, asked, under_way, first_ticket, last_ticket, asked_at, repeat, give_up,
+                 over, shown, newer_known, newer_at, newer] = *this;
+    if (w.chance()) w(last_ticket);
+    w(gathered.size(), asked.size(), over.size(), under_way, shown.has_value(), newer_known);
+    for (const std::uint64_t context : gathered) w(context);
+    if (!gathered.empty()) time(gathered_give_up);
+    for (const std::uint64_t context : asked) w(context);
+    if (under_way) {
+      w(last_ticket - first_ticket);
+      time(asked_at);
+      time(repeat);
+      time(give_up);
+    }
+    for (const auto& [context, index, until] : over) {
+      w(context, index);
+      time(until);
+    }
+    if (shown) time(*shown);
+    if (newer_known) {
+      w(newer);
+      time(newer_at);
+    }
+  }
+
  private:
   struct ended {
     std::uint64_t context = 0;

@@ -45,6 +45,19 @@ class window {
     released_ = taken_in_;
   }
 
+  /// Its canonical form (canonical.hpp): what is held, not how it lies in memory, nor what was held before.
+  template <class Writer>
+  constexpr void canonical(Writer& w) const {
+    const auto& [ring, mask, head, count, taken_in, released] = *this;
+    w(count);
+    std::uint64_t before = released;
+    for (std::size_t i = 0; i < count; ++i) {
+      const item& held = ring[(head + i) & mask];
+      w(held.last, held.taken_in - before);
+      before = held.taken_in;
+    }
+  }
+
  private:
   struct item {
     index_t last{};

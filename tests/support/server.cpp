@@ -108,6 +108,7 @@ class server_of final : public server {
   [[nodiscard]] commit_delay why_not_committed(index_t index) const override { return node_->why_not_committed(index); }
   [[nodiscard]] leader_absence why_no_leader() const override { return node_->why_no_leader(); }
   [[nodiscard]] peer_pause why_paused(std::uint64_t peer) const override { return node_->why_paused(node_id{peer}); }
+  void canonical(canonical_writer& w) const override { node_->canonical(w); }
   [[nodiscard]] bool failed() const override { return node_->failed(); }
   [[nodiscard]] test_log& log() override { return node_->log(); }
   [[nodiscard]] recorder& machine() override { return node_->machine(); }

@@ -97,6 +97,7 @@ class server {
   [[nodiscard]] virtual raft::commit_delay why_not_committed(raft::index_t index) const = 0;
   [[nodiscard]] virtual raft::leader_absence why_no_leader() const = 0;
   [[nodiscard]] virtual raft::peer_pause why_paused(std::uint64_t peer) const = 0;
+  virtual void canonical(raft::canonical_writer& w) const = 0;
   [[nodiscard]] virtual bool failed() const = 0;
   [[nodiscard]] virtual test_log& log() = 0;
   [[nodiscard]] virtual recorder& machine() = 0;

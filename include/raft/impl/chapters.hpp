@@ -5,6 +5,7 @@
 #define RAFT_NODE_TEMPLATE template <class Transport, class Log, class Clock, class StateMachine, class Observer>
 #define RAFT_NODE node<Transport, Log, Clock, StateMachine, Observer>
 
+#include <raft/impl/canonical.hpp>
 #include <raft/impl/commit.hpp>
 #include <raft/impl/election.hpp>
 #include <raft/impl/following.hpp>

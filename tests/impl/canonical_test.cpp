@@ -1,0 +1,294 @@
+// The canonical form: equal for states that behave alike, different for all others, and the same under every renaming.
+// (That no data member is forgotten is the compiler's business: each is named in a structured binding.)
+
+#include <doctest/doctest.h>
+#include <raft/canonical.hpp>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "support/cluster.hpp"
+#include "support/printing.hpp"
+
+using namespace raft;
+using namespace story;
+
+namespace {
+
+using form = std::vector<std::byte>;
+
+form form_of(canonical_writer w, const server& s) {
+  s.canonical(w);
+  return {w.bytes().begin(), w.bytes().end()};
+}
+
+form form_of(const server& s) { return form_of(canonical_writer{}, s); }
+form timed_form_of(const server& s) { return form_of(canonical_writer{}.with_times(), s); }
+
+template <class Value>
+form form_of_value(canonical_writer w, const Value& value) {
+  canonical(w, value);
+  return {w.bytes().begin(), w.bytes().end()};
+}
+
+/// Who plays 1, 2, 3, 4.
+using cast = std::array<std::uint64_t, 4>;
+
+/// What happens to the cluster whose servers have these ids: each line changes somebody's state.
+std::vector<std::function<void(cluster&, const cast&)>> long_story() {
+  const auto heard = [](cluster& c, const cast&) { c.deliver(); };
+  return {
+      [](cluster& c, const cast& a) { c[a[0]].campaign(); },
+      heard,
+      [](cluster& c, const cast& a) { CHECK(c[a[0]].propose("x")); },
+      heard,
+      [](cluster& c, const cast& a) {
+        CHECK(c[a[0]].propose({"y", "z"}));
+      },
+      [](cluster& c, const cast& a) { c.drop(to(a[2])); },
+      heard,
+      [](cluster& c, const cast& a) { CHECK(c[a[0]].read(7)); },
+      heard,
+      [](cluster& c, const cast& a) { CHECK(c[a[0]].take_snapshot()); },
+      [](cluster& c, const cast& a) {
+        CHECK(c[a[0]].change({.voters = {node_id{a[0]}, node_id{a[1]}, node_id{a[3]}}}));
+      },
+      heard,
+      [](cluster& c, const cast&) { c.pass(60); },
+      [](cluster& c, const cast& a) { CHECK(c[a[0]].transfer_to(node_id{a[1]})); },
+      heard,
+  };
+}
+
+cluster beginning(const cast& a) {
+  setup how;
+  how.options.pre_vote = false;
+  how.options.trailing_entries = 0;
+  configuration members = voters_of({node_id{a[0]}, node_id{a[1]}, node_id{a[2]}});
+  members.learners = {node_id{a[3]}};
+  return cluster{members, how};
+}
+
+}  // namespace
+
+TEST_CASE("canonical: a renamed cluster gives the bytes of the original under that renaming, at each step of a story") {
+  const cast original{1, 2, 3, 4};
+  for (const cast& other : {cast{2, 3, 1, 4}, cast{4, 3, 2, 1}, cast{30, 7, 9, 11}}) {
+    std::vector<renamed_id> renaming;
+    for (std::size_t i = 0; i < 4; ++i) renaming.push_back({node_id{original[i]}, node_id{other[i]}});
+    cluster a = beginning(original);
+    cluster b = beginning(other);
+    std::size_t step = 0;
+    for (const auto& happens : long_story()) {
+      happens(a, original);
+      happens(b, other);
+      ++step;
+      CAPTURE(step);
+      for (std::size_t i = 0; i < 4; ++i) {
+        CHECK(form_of(canonical_writer{renaming}, a[original[i]]) == form_of(b[other[i]]));
+        CHECK(form_of(canonical_writer{renaming}, a[original[i]]) !=
+              form_of(canonical_writer{renaming}, a[original[(i + 1) % 4]]));
+      }
+      std::vector<form> sent;
+      std::vector<form> sent_there;
+      for (const letter& l : a.mail()) sent.push_back(form_of_value(canonical_writer{renaming}, l.what));
+      for (const letter& l : b.mail()) sent_there.push_back(form_of_value(canonical_writer{}, l.what));
+      std::ranges::sort(sent);
+      std::ranges::sort(sent_there);
+      CHECK(sent == sent_there);
+    }
+  }
+}
+
+TEST_CASE("canonical: inputs that commute give equal bytes in both orders") {
+  const auto leader = [] {
+    auto s = story::start(1_n, {.members = voters(5)});
+    win(*s);
+    CHECK(s->propose("x"));
+    return s;
+  };
+  auto a = leader();
+  auto b = leader();
+  const letter of_2 = say(2_n, 1_n, 1_t, matched(1_i));
+  const letter of_3 = say(3_n, 1_n, 1_t, matched(1_i));
+  CHECK(a->step(of_2));
+  CHECK(b->step(of_3));
+  CHECK(form_of(*a) != form_of(*b));
+  CHECK(a->step(of_3));
+  CHECK(b->step(of_2));
+  CHECK(form_of(*a) == form_of(*b));
+}
+
+TEST_CASE("canonical: a refused message changes nothing") {
+  auto s = follower_of_one();
+  const form before = form_of(canonical_writer{}.with_times().with_chance(), *s);
+  CHECK_FALSE(s->step(append(3_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {{1, "a second leader"}})));
+  CHECK_FALSE(s->step(say(1_n, 2_n, 0_t, request_vote{})));
+  CHECK(form_of(canonical_writer{}.with_times().with_chance(), *s) == before);
+}
+
+TEST_CASE("canonical: every change of a follower's state is seen") {
+  auto s = follower_of_one();
+  form before = form_of(*s);
+  const auto changes = [&](const char* what, auto&& input) {
+    CAPTURE(what);
+    input();
+    const form after = form_of(*s);
+    CHECK(after != before);
+    before = after;
+  };
+  changes("an entry", [&] { CHECK(s->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {{1, "a"}}))); });
+  changes("the commit index alone", [&] { CHECK(s->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 2_i, {}))); });
+  changes("another entry", [&] { CHECK(s->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 2_i, {{1, "b"}}))); });
+  changes("it is overwritten by one of the same length", [&] {
+    CHECK(s->step(append(3_n, 2_n, 2_t, {2_i, 1_t}, 2_i, {{2, "b"}})));
+  });
+  changes("a higher term", [&] { CHECK(s->step(append(1_n, 2_n, 3_t, {3_i, 2_t}, 2_i, {}))); });
+  changes("evacuation", [&] { s->evacuate(); });
+  changes("its end", [&] { s->stop_evacuation(); });
+  changes("the leader is forgotten", [&] { CHECK(s->forget_leader()); });
+  changes("a read elsewhere", [&] {
+    CHECK(s->step(append(1_n, 2_n, 3_t, {3_i, 2_t}, 2_i, {})));
+    CHECK(s->read_anywhere(5));
+  });
+  changes("its answer is awaited no longer", [&] { s->pass(600); });
+  changes("a proposal elsewhere", [&] {
+    CHECK(s->step(append(1_n, 2_n, 3_t, {3_i, 2_t}, 2_i, {})));
+    CHECK(s->propose_anywhere("elsewhere", 9));
+  });
+  changes("a snapshot is being written", [&] { CHECK(s->begin_snapshot()); });
+  changes("it is abandoned", [&] { CHECK(s->snapshot_abandoned(2_i)); });
+  changes("a snapshot is asked for", [&] { CHECK(s->request_snapshot()); });
+  changes("it stands", [&] { s->campaign(); });
+  changes("a vote for it is refused", [&] { CHECK(s->step(say(3_n, 2_n, 3_t, request_pre_vote_reply{3_t, false}))); });
+  changes("one is given", [&] { CHECK(s->step(say(1_n, 2_n, 3_t, request_pre_vote_reply{3_t, true}))); });
+}
+
+TEST_CASE("canonical: every change of a leader's state is seen") {
+  setup how;
+  how.options.commit_at_once = true;
+  auto s = story::start(1_n, {.members = voters(3)}, how);
+  win(*s);
+  form before = form_of(*s);
+  const auto changes = [&](const char* what, auto&& input) {
+    CAPTURE(what);
+    input();
+    const form after = form_of(*s);
+    CHECK(after != before);
+    before = after;
+  };
+  changes("a heartbeat's round", [&] { s->pass(50); });
+  changes("the round is echoed", [&] { CHECK(s->step(say(2_n, 1_n, 1_t, matched(0_i, 1)))); });
+  changes("a match", [&] { CHECK(s->step(say(2_n, 1_n, 1_t, matched(1_i, 1)))); });
+  changes("a proposal", [&] { CHECK(s->propose("x")); });
+  changes("a read", [&] { CHECK(s->read(3)); });
+  changes("a read of another server", [&] { CHECK(s->step(say(3_n, 1_n, 1_t, read_request{77}))); });
+  changes("a forwarded proposal", [&] {
+    CHECK(s->step(say(3_n, 1_n, 1_t, forwarded_proposal{5, 1, payload_of("f")})));
+  });
+  changes("a learner that is to be a voter", [&] { CHECK(s->add({.id = 4_n, .data = bytes_of("place")})); });
+  changes("a refusal", [&] { CHECK(s->step(say(3_n, 1_n, 1_t, refused(0_i, {}, 0_i, 1)))); });
+  changes("a transfer", [&] { CHECK(s->transfer_to(2_n)); });
+}
+
+TEST_CASE("canonical: times are written only if asked for, and relative to the present") {
+  auto a = follower_of_one();
+  auto b = follower_of_one();
+  CHECK(timed_form_of(*a) == timed_form_of(*b));
+  b->now() += 10;
+  CHECK(form_of(*a) == form_of(*b));
+  CHECK(timed_form_of(*a) != timed_form_of(*b));
+
+  // Born ten later, and otherwise the same.
+  const auto born_at = [](ms when) {
+    auto where = std::make_shared<world>();
+    where->now = when;
+    auto made = try_start(2_n, stored{.members = voters(3)}.build(), {}, {}, where);
+    REQUIRE(made);
+    return *std::move(made);
+  };
+  CHECK(timed_form_of(*born_at(0)) == timed_form_of(*born_at(10)));
+}
+
+TEST_CASE("canonical: what the generator gives is written only if asked for") {
+  setup other;
+  other.seed = 2;
+  auto a = follower_of_one();
+  auto b = follower_of_one(other);
+  CHECK(form_of(*a) == form_of(*b));
+  CHECK(form_of(canonical_writer{}.with_chance(), *a) != form_of(canonical_writer{}.with_chance(), *b));
+}
+
+TEST_CASE("canonical: marks count by what is durable: the same log, come about by more writes") {
+  setup how;
+  how.deferred = true;
+  const auto with_log = [&](bool by_a_detour) {
+    auto s = story::start(2_n, {.term = 1, .members = voters(3)}, how);
+    if (by_a_detour) {
+      CHECK(s->step(append(1_n, 2_n, 1_t, {}, 0_i, {{1, "a"}})));
+      CHECK(s->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 0_i, {{1, "b"}})));
+    } else {
+      CHECK(s->step(append(1_n, 2_n, 1_t, {}, 0_i, {{1, "a"}, {1, "b"}})));
+    }
+    return s;
+  };
+  auto a = with_log(false);
+  auto b = with_log(true);
+  CHECK(form_of(*a) != form_of(*b));  // one write is under way, or two
+  CHECK(a->persisted());
+  CHECK(b->persisted());
+  CHECK(form_of(*a) == form_of(*b));
+  CHECK(a->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 0_i, {{1, "c"}})));
+  CHECK(b->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 0_i, {{1, "c"}})));
+  CHECK(form_of(*a) == form_of(*b));
+}
+
+TEST_CASE("canonical: an answer that waits for the disk is seen, and in which order they wait") {
+  setup how;
+  how.deferred = true;
+  const auto asked = [&](bool first_3) {
+    auto s = story::start(2_n, {.term = 1, .members = voters(3)}, how);
+    if (first_3) CHECK(s->step(say(3_n, 2_n, 2_t, request_vote{})));
+    CHECK(s->step(say(1_n, 2_n, 2_t, request_vote{})));
+    if (!first_3) CHECK(s->step(say(3_n, 2_n, 2_t, request_vote{})));
+    return s;
+  };
+  CHECK(form_of(*asked(true)) != form_of(*asked(false)));
+}
+
+TEST_CASE("canonical: a message's fields and addresses all count, and its configurations are renamed") {
+  const std::vector<renamed_id> swapped{{1_n, 2_n}, {2_n, 1_n}};
+  const canonical_writer renaming{swapped};
+  const letter one = append(1_n, 2_n, 3_t, {4_i, 2_t}, 3_i, {members(3, voters_of({1_n, 3_n}))}, 9);
+  const letter two = append(2_n, 1_n, 3_t, {4_i, 2_t}, 3_i, {members(3, voters_of({2_n, 3_n}))}, 9);
+  CHECK(form_of_value(renaming, one.what) == form_of_value(canonical_writer{}, two.what));
+  CHECK(form_of_value(canonical_writer{}, one.what) != form_of_value(canonical_writer{}, two.what));
+  for (const letter& l : {append(1_n, 2_n, 3_t, {4_i, 2_t}, 3_i, {members(3, voters_of({1_n, 3_n}))}, 8),
+                          append(1_n, 2_n, 3_t, {4_i, 2_t}, 2_i, {members(3, voters_of({1_n, 3_n}))}, 9),
+                          append(1_n, 2_n, 3_t, {4_i, 2_t}, 3_i, {members(3, voters_of({1_n, 4_n}))}, 9),
+                          append(1_n, 2_n, 3_t, {4_i, 2_t}, 3_i, {{3, "command"}}, 9)}) {
+    CHECK(form_of_value(canonical_writer{}, l.what) != form_of_value(canonical_writer{}, one.what));
+  }
+  const letter chunk_one = chunk(1_n, 2_n, 3_t, {4_i, 2_t}, voters_of({1_n}), "image", 0, 5);
+  const letter chunk_two = chunk(2_n, 1_n, 3_t, {4_i, 2_t}, voters_of({2_n}), "image", 0, 5);
+  CHECK(form_of_value(renaming, chunk_one.what) == form_of_value(canonical_writer{}, chunk_two.what));
+  CHECK(form_of_value(renaming, chunk_one.what) != form_of_value(canonical_writer{}, chunk_one.what));
+}
+
+TEST_CASE("canonical: no number's form begins another one's") {
+  std::vector<form> forms;
+  for (const std::uint64_t n : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{127}, std::uint64_t{128},
+                                std::uint64_t{300}, UINT64_MAX - 1, UINT64_MAX}) {
+    canonical_writer w;
+    w(n);
+    forms.emplace_back(w.bytes().begin(), w.bytes().end());
+  }
+  for (const form& a : forms) {
+    for (const form& b : forms) {
+      if (&a == &b) continue;
+      CHECK_FALSE(std::ranges::equal(a, std::span{b}.first(std::min(a.size(), b.size()))));
+    }
+  }
+}
