@@ -10,8 +10,11 @@
 #include <thread>
 #include <vector>
 
+#include <raft/testing/linearizability.hpp>
+
 #include "processes.hpp"
-#include "support/linearizability.hpp"
+
+namespace linearizability = raft::testing::linearizability;
 
 namespace e2e {
 

@@ -21,6 +21,9 @@ inline running_seed& current_seed() noexcept {
   return current;
 }
 
+/// Notes which run is under way.
+inline void running(std::uint64_t seed, std::uint64_t events) noexcept { current_seed() = {seed, events}; }
+
 [[noreturn]] inline void assertion_failed(const char* sentence, const char* file, int line) {
   const running_seed& now = current_seed();
   std::fflush(stdout);

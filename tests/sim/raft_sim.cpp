@@ -14,9 +14,10 @@
 #include <cstring>
 #include <string>
 
-#include "assertion.hpp"
-#include "report.hpp"
-#include "simulation.hpp"
+#include "assertion.hpp"  // before any header of the engine
+
+#include <raft/testing/report.hpp>
+#include <raft/testing/simulation.hpp>
 
 namespace {
 
@@ -84,7 +85,7 @@ int main(int count, char** values) {
   const auto begin = std::chrono::steady_clock::now();
   for (std::uint64_t seed = a.first; seed <= a.last; ++seed) {
     const raft::testing::plan p = raft::testing::draw_plan(seed, a.events);
-    raft::testing::running(p);
+    raft::testing::running(p.seed, p.events);
     const raft::testing::outcome o = raft::testing::simulate(p, a.trace);
     all.add(o);
     if (o.found || a.first == a.last) std::fputs(raft::testing::to_text(o).c_str(), stdout);

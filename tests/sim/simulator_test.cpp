@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <set>
 
-#include "assertion.hpp"
-#include "report.hpp"
-#include "simulation.hpp"
+#include "assertion.hpp"  // before any header of the engine
+
+#include <raft/testing/report.hpp>
+#include <raft/testing/simulation.hpp>
 
 using namespace raft;
 using namespace raft::testing;
@@ -227,7 +228,7 @@ TEST_CASE("network: cut links lose, clogged ones keep, others bring what was sen
 TEST_CASE("simulate: two runs of a seed are one, runs of two seeds are two") {
   std::set<std::uint64_t> traces;
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
-    running(draw_plan(seed, 2000));
+    running(seed, 2000);
     const outcome once = simulate(draw_plan(seed, 2000));
     const outcome again = simulate(draw_plan(seed, 2000));
     CHECK(once.trace == again.trace);
@@ -242,7 +243,7 @@ TEST_CASE("simulate: disks that lie are found out") {
     plan p = draw_plan(seed, 5000);
     p.disks_lie = true;
     for (server_traits& t : p.servers) t.deferred = true;
-    running(p);
+    running(p.seed, p.events);
     CHECK(simulate(p).found);
   }
 }
@@ -277,7 +278,7 @@ TEST_CASE("simulate: a lease is fooled by clocks that differ by more than it all
     if (p.members.voters.size() < 3) continue;
     p.options.lease_clock_drift = 0;
     p.slowest_rate = 0;  // any rate
-    running(p);
+    running(p.seed, p.events);
     const outcome o = simulate(p);
     INFO(to_text(o));
     // At any rate a server may also be too slow to be in time: that is no finding.
@@ -291,7 +292,7 @@ TEST_CASE("simulate: a lease is not fooled by clocks that differ by what it allo
     plan p = lease_plan(seed);
     p.options.lease_clock_drift = 200;
     p.slowest_rate = (clock_face::true_rate * 800 + 999) / 1000;
-    running(p);
+    running(p.seed, p.events);
     const outcome o = simulate(p);
     INFO(to_text(o));
     CHECK_FALSE(o.found);
@@ -312,7 +313,7 @@ TEST_CASE("simulate: seeds that found something") {
         finding{1341, "a machine elsewhere reported entries of a log that a snapshot had replaced"}}) {
     INFO(f.what);
     const plan p = draw_plan(f.seed, 20'000);
-    running(p);
+    running(p.seed, p.events);
     const outcome o = simulate(p);
     INFO(to_text(o));
     CHECK_FALSE(o.found);
@@ -324,7 +325,7 @@ TEST_CASE("simulate: a short run over some seeds finds nothing, and does somethi
   std::uint64_t committed = 0;
   for (std::uint64_t seed = 100; seed < 160; ++seed) {
     const plan p = draw_plan(seed, 5000);
-    running(p);
+    running(p.seed, p.events);
     const outcome o = simulate(p);
     INFO(to_text(o));
     CHECK_FALSE(o.found);

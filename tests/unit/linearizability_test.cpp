@@ -1,6 +1,6 @@
-// tests/support: the checker of histories, on histories whose verdict is known.
+// The checker of histories, on histories whose verdict is known.
 
-#include "support/linearizability.hpp"
+#include <raft/testing/linearizability.hpp>
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-using namespace linearizability;
+using namespace raft::testing::linearizability;
 
 namespace {
 
@@ -32,6 +32,10 @@ operation cas(std::string expected, std::string value, std::optional<std::string
 }
 operation increment(std::string result, std::int64_t call, std::int64_t end) {
   return {.what = action::increment, .key = "k", .call = call, .end = end, .result = std::move(result)};
+}
+
+operation refused_increment(std::int64_t call, std::int64_t end) {
+  return {.what = action::increment, .key = "k", .call = call, .end = end, .result = std::nullopt};
 }
 
 bool good(const std::vector<operation>& history) {
@@ -132,6 +136,14 @@ TEST_CASE("check: gives up at its bound") {
   for (int i = 0; i < 20; ++i) history.push_back(set(std::to_string(i), i, 100));
   history.push_back(get("nobody wrote this", 200, 201));
   CHECK(check(history, 1000).what == verdict::gave_up);
+  CHECK(to_text(check(history, 1000)) == "undecided: the search of key k reached its bound of 1000 states");
+}
+
+TEST_CASE("check: what is no number is not incremented, and that is refused") {
+  CHECK(good({set("nine", 0, 1), refused_increment(2, 3), get("nine", 4, 5)}));
+  CHECK(good({set("9223372036854775807", 0, 1), refused_increment(2, 3)}));
+  CHECK_FALSE(good({set("nine", 0, 1), increment("1", 2, 3)}));
+  CHECK_FALSE(good({set("9", 0, 1), refused_increment(2, 3)}));
 }
 
 TEST_CASE("check: the same verdict as trying every order, on random histories") {

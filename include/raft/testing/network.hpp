@@ -15,10 +15,10 @@
 
 #include <raft/codec.hpp>
 
-#include "clock.hpp"
-#include "meters.hpp"
-#include "plan.hpp"
-#include "rng.hpp"
+#include <raft/testing/clock.hpp>
+#include <raft/testing/meters.hpp>
+#include <raft/testing/plan.hpp>
+#include <raft/testing/rng.hpp>
 
 namespace raft::testing {
 
@@ -147,18 +147,15 @@ class network {
     return now < d.until && d.links.has(from, to) && (d.flap == 0 || now / d.flap % 2 == 0);
   }
   [[nodiscard]] bool suffers(disturbance::kind what, std::size_t from, std::size_t to, instant now) const noexcept {
-    for (const disturbance& d : disturbances_) {
-      if (d.what == what && active(d, from, to, now)) return true;
-    }
-    return false;
+    return std::any_of(disturbances_.begin(), disturbances_.end(),
+                       [&](const disturbance& d) { return d.what == what && active(d, from, to, now); });
   }
   [[nodiscard]] bool drops_kind(std::size_t kind, std::size_t from, std::size_t to, instant now) {
-    for (const disturbance& d : disturbances_) {
-      if (d.what != disturbance::kind::drop_kind || d.body_kind != kind || !active(d, from, to, now)) continue;
-      counts_->add(meter::dropped_by_kind);
-      return true;
-    }
-    return false;
+    const bool dropped = std::any_of(disturbances_.begin(), disturbances_.end(), [&](const disturbance& d) {
+      return d.what == disturbance::kind::drop_kind && d.body_kind == kind && active(d, from, to, now);
+    });
+    if (dropped) counts_->add(meter::dropped_by_kind);
+    return dropped;
   }
 
   [[nodiscard]] instant arrival(std::size_t from, std::size_t to, instant now) {

@@ -13,7 +13,7 @@
 
 #include <raft/message.hpp>
 
-#include "clock.hpp"
+#include <raft/testing/clock.hpp>
 
 namespace raft::testing {
 

@@ -11,9 +11,9 @@
 #include <span>
 #include <vector>
 
-#include "cluster.hpp"
-#include "hash.hpp"
-#include "rng.hpp"
+#include <raft/testing/cluster.hpp>
+#include <raft/testing/hash.hpp>
+#include <raft/testing/rng.hpp>
 
 namespace raft::testing {
 
@@ -176,7 +176,7 @@ class workload {
     payloads_.clear();
     std::size_t at = 0;
     for (std::size_t i = 0; i < n; ++i) {
-      payloads_.push_back(payload{buffer_.data() + at, sizes[i]});
+      payloads_.emplace_back(buffer_.data() + at, sizes[i]);
       at += sizes[i];
     }
     const auto answer = propose(s, payloads_);

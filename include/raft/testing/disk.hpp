@@ -27,7 +27,7 @@
 #include <raft/outcome.hpp>
 #include <raft/policies.hpp>
 
-#include "rng.hpp"
+#include <raft/testing/rng.hpp>
 
 namespace raft::testing {
 

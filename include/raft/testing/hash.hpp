@@ -10,7 +10,7 @@
 #include <raft/entry.hpp>
 #include <raft/types.hpp>
 
-#include "rng.hpp"
+#include <raft/testing/rng.hpp>
 
 namespace raft::testing {
 

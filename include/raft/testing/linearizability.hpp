@@ -8,9 +8,15 @@
 // never: it has no return. One that certainly was not applied does not belong into a history.
 //
 // The search is exponential in the worst case: few clients a key and short histories keep it small, and `bound` ends
-// it.
+// it; then the verdict is `gave_up`, which is neither yes nor no.
+//
+//   using namespace raft::testing::linearizability;
+//   std::vector<operation> history = ...;  // one for each call of each client
+//   const finding f = check(history);
+//   if (f.what != verdict::linearizable) std::puts(to_text(f).c_str());
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -22,14 +28,14 @@
 #include <utility>
 #include <vector>
 
-namespace linearizability {
+namespace raft::testing::linearizability {
 
 enum class action : std::uint8_t {
   get,        ///< result: the value, or none.
   set,        ///< value.
   append,     ///< value; result: the length, in digits.
   cas,        ///< expected, value; result: "1", "0", or none where there is no such key.
-  increment,  ///< result: the number, in digits.
+  increment,  ///< result: the number, in digits; none where there is another value, or no room.
 };
 
 /// Times are the caller's: any that order events, of one clock.
@@ -52,6 +58,17 @@ namespace detail {
 
 using state = std::optional<std::string>;
 
+/// Adds one to a number in digits; of what is none, nothing comes.
+inline state incremented(const state& s) {
+  long long number = 0;
+  if (s) {
+    const auto read = std::from_chars(s->data(), s->data() + s->size(), number);
+    if (read.ec != std::errc{} || read.ptr != s->data() + s->size()) return std::nullopt;
+  }
+  if (number == std::numeric_limits<long long>::max()) return std::nullopt;
+  return std::to_string(number + 1);
+}
+
 /// Does an operation; false if its result is not what this state gives.
 inline bool perform(const operation& o, state& s) {
   const bool known = o.end != operation::never;
@@ -71,15 +88,19 @@ inline bool perform(const operation& o, state& s) {
       return !known || o.result == answer;
     }
     case action::increment:
-      s = std::to_string(std::stoll(s.value_or("0")) + 1);
-      return !known || o.result == s;
+      if (const state after = incremented(s)) {
+        s = after;
+        return !known || o.result == s;
+      }
+      return !known || !o.result;  // Refused.
   }
   return false;
 }
 
 class search {
  public:
-  search(const std::vector<const operation*>& operations, std::size_t bound) : operations_(operations), bound_(bound) {
+  search(std::vector<const operation*> operations, std::size_t bound)
+      : operations_(std::move(operations)), bound_(bound) {
     std::sort(operations_.begin(), operations_.end(),
               [](const operation* a, const operation* b) { return a->call < b->call; });
     placed_.assign((operations_.size() + 63) / 64, 0);
@@ -164,19 +185,27 @@ class search {
 struct finding {
   verdict what = verdict::linearizable;
   std::string key{};
+  std::size_t bound = 0;  ///< The most pairs that one key was given.
 };
 
 /// Checks each key of a history. `bound`: the most (placed, state) pairs remembered for one key before it gives up.
 inline finding check(const std::vector<operation>& history, std::size_t bound = 2'000'000) {
   std::map<std::string, std::vector<const operation*>> by_key;
   for (const operation& o : history) by_key[o.key].push_back(&o);
-  finding worst;
-  for (const auto& [key, operations] : by_key) {
-    const verdict v = detail::search{operations, bound}.run();
-    if (v == verdict::not_linearizable) return {v, key};
-    if (v == verdict::gave_up) worst = {v, key};
+  finding worst{verdict::linearizable, {}, bound};
+  for (auto& [key, operations] : by_key) {
+    const verdict v = detail::search{std::move(operations), bound}.run();
+    if (v == verdict::not_linearizable) return {v, key, bound};
+    if (v == verdict::gave_up) worst = {v, key, bound};
   }
   return worst;
 }
 
-}  // namespace linearizability
+/// A finding as a sentence.
+[[nodiscard]] inline std::string to_text(const finding& f) {
+  if (f.what == verdict::linearizable) return "linearizable";
+  if (f.what == verdict::not_linearizable) return "not linearizable: key " + f.key;
+  return "undecided: the search of key " + f.key + " reached its bound of " + std::to_string(f.bound) + " states";
+}
+
+}  // namespace raft::testing::linearizability

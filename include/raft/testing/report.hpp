@@ -9,13 +9,9 @@
 #include <map>
 #include <string>
 
-#include "assertion.hpp"
-#include "simulation.hpp"
+#include <raft/testing/simulation.hpp>
 
 namespace raft::testing {
-
-/// Notes which run is under way, for an assertion's message.
-inline void running(const plan& p) noexcept { current_seed() = {p.seed, p.events}; }
 
 class summary {
  public:

@@ -20,9 +20,9 @@
 #include <string>
 #include <vector>
 
-#include "cluster.hpp"
-#include "rng.hpp"
-#include "workload.hpp"
+#include <raft/testing/cluster.hpp>
+#include <raft/testing/rng.hpp>
+#include <raft/testing/workload.hpp>
 
 namespace raft::testing {
 

@@ -16,10 +16,10 @@
 
 #include <raft/node.hpp>
 
-#include "clock.hpp"
-#include "disk.hpp"
-#include "machine.hpp"
-#include "rng.hpp"
+#include <raft/testing/clock.hpp>
+#include <raft/testing/disk.hpp>
+#include <raft/testing/machine.hpp>
+#include <raft/testing/rng.hpp>
 
 namespace raft::testing {
 

@@ -18,10 +18,10 @@
 
 #include <raft/node.hpp>
 
-#include "clock.hpp"
-#include "hash.hpp"
-#include "machine.hpp"
-#include "server.hpp"
+#include <raft/testing/clock.hpp>
+#include <raft/testing/hash.hpp>
+#include <raft/testing/machine.hpp>
+#include <raft/testing/server.hpp>
 
 namespace raft::testing {
 
@@ -219,8 +219,8 @@ class history {
     newest_[i.value] = static_cast<std::uint32_t>(versions_.size());
     return versions_.back();
   }
-  [[nodiscard]] static constexpr std::uint64_t link(std::uint64_t chain, std::uint64_t hash) noexcept {
-    return mix(combine(chain, hash));
+  [[nodiscard]] static constexpr std::uint64_t link(std::uint64_t chain, std::uint64_t added) noexcept {
+    return mix(combine(chain, added));
   }
 
   // ---- everything committed [I25]
@@ -238,7 +238,7 @@ class history {
     const bool command = v.kind == entry_kind::command;
     const std::uint64_t state = command ? machine_state::next_hash(before.state, i, v.hash) : before.state;
     committed_.push_back({v.term, v.chain, v.hash, v.kind, state, command ? i : before.last_command, 0});
-    if (commit_terms_.empty() || commit_terms_.back().first != in_term) commit_terms_.push_back({in_term, i});
+    if (commit_terms_.empty() || commit_terms_.back().first != in_term) commit_terms_.emplace_back(in_term, i);
     commit_terms_.back().second = i;
     if (const auto* c = v.kind == entry_kind::configuration ? find_configuration(i, v.term) : nullptr) {
       committed_configurations_.push_back({i, v.term, *c});

@@ -20,7 +20,7 @@
 #include <raft/sessions.hpp>
 #include <raft/types.hpp>
 
-#include "rng.hpp"
+#include <raft/testing/rng.hpp>
 
 namespace raft::testing {
 

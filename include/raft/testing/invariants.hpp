@@ -32,9 +32,9 @@
 #include <string>
 #include <vector>
 
-#include "history.hpp"
-#include "meters.hpp"
-#include "server.hpp"
+#include <raft/testing/history.hpp>
+#include <raft/testing/meters.hpp>
+#include <raft/testing/server.hpp>
 
 namespace raft::testing {
 
@@ -234,9 +234,9 @@ inline const shadow* invariants::find_shadow(node_id id) const noexcept {
 
 }  // namespace raft::testing
 
-#include "invariants_answers.hpp"
-#include "invariants_clients.hpp"
-#include "invariants_leadership.hpp"
-#include "invariants_log.hpp"
-#include "invariants_messages.hpp"
-#include "invariants_roles.hpp"
+#include <raft/testing/impl/invariants_answers.hpp>
+#include <raft/testing/impl/invariants_clients.hpp>
+#include <raft/testing/impl/invariants_leadership.hpp>
+#include <raft/testing/impl/invariants_log.hpp>
+#include <raft/testing/impl/invariants_messages.hpp>
+#include <raft/testing/impl/invariants_roles.hpp>

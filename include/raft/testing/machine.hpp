@@ -19,9 +19,9 @@
 #include <raft/node.hpp>
 #include <raft/policies.hpp>
 
-#include "hash.hpp"
-#include "rng.hpp"
-#include "session_clients.hpp"
+#include <raft/testing/hash.hpp>
+#include <raft/testing/rng.hpp>
+#include <raft/testing/session_clients.hpp>
 
 namespace raft::testing {
 

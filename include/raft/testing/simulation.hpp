@@ -11,12 +11,12 @@
 #include <optional>
 #include <string>
 
-#include "cluster.hpp"
-#include "faults.hpp"
-#include "liveness.hpp"
-#include "meters.hpp"
-#include "plan.hpp"
-#include "workload.hpp"
+#include <raft/testing/cluster.hpp>
+#include <raft/testing/faults.hpp>
+#include <raft/testing/liveness.hpp>
+#include <raft/testing/meters.hpp>
+#include <raft/testing/plan.hpp>
+#include <raft/testing/workload.hpp>
 
 namespace raft::testing {
 

@@ -14,9 +14,9 @@
 #include <raft/configuration.hpp>
 #include <raft/options.hpp>
 
-#include "clock.hpp"
-#include "rng.hpp"
-#include "server.hpp"
+#include <raft/testing/clock.hpp>
+#include <raft/testing/rng.hpp>
+#include <raft/testing/server.hpp>
 
 namespace raft::testing {
 
@@ -138,7 +138,7 @@ namespace detail {
 inline void draw_members(plan& p, rng& r) {
   const auto count = r.one_of<std::uint64_t>({1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 7});
   std::vector<node_id> ids;
-  for (std::uint64_t i = 1; i <= count; ++i) ids.push_back(node_id{i});
+  for (std::uint64_t i = 1; i <= count; ++i) ids.emplace_back(i);
   p.members = voters_of(ids);
   if (count >= 3 && r.permille(200)) {
     p.members.learners.push_back(p.members.voters.back());

@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "cluster.hpp"
-#include "rng.hpp"
+#include <raft/testing/cluster.hpp>
+#include <raft/testing/rng.hpp>
 
 namespace raft::testing {
 

@@ -13,13 +13,13 @@
 #include <utility>
 #include <vector>
 
-#include "hash.hpp"
-#include "invariants.hpp"
-#include "meters.hpp"
-#include "network.hpp"
-#include "plan.hpp"
-#include "server.hpp"
-#include "story.hpp"
+#include <raft/testing/hash.hpp>
+#include <raft/testing/invariants.hpp>
+#include <raft/testing/meters.hpp>
+#include <raft/testing/network.hpp>
+#include <raft/testing/plan.hpp>
+#include <raft/testing/server.hpp>
+#include <raft/testing/story.hpp>
 
 namespace raft::testing {
 
@@ -183,4 +183,7 @@ class cluster final : private world {
 
 }  // namespace raft::testing
 
-#include "cluster_events.hpp"
+#include <raft/testing/impl/cluster_events.hpp>
+#include <raft/testing/impl/cluster_lives.hpp>
+#include <raft/testing/impl/cluster_snapshots.hpp>
+#include <raft/testing/impl/cluster_world.hpp>
