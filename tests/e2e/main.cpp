@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "load.hpp"
+#include "support/kv/load.hpp"
 
 namespace {
 

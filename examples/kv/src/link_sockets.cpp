@@ -1,5 +1,9 @@
 #include "link_sockets.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -165,9 +169,20 @@ void link_sockets::connect(line& l, asio::ip::tcp::socket s) {
     std::error_code ignored;
     l.now->socket.close(ignored);
   }
+  give_up_soon(s);
   l.now = std::make_shared<connection>(std::move(s), *l.to);
   l.to->reset(true);
   watch(l.now);
+}
+
+/// TCP waits twice as long before each new attempt, so that a link which was cut for a minute would stay silent for
+/// another one. A connection on which nothing is acknowledged ends instead, and the next one is tried every second.
+void link_sockets::give_up_soon(asio::ip::tcp::socket& s) {
+#ifdef TCP_USER_TIMEOUT  // Linux; elsewhere TCP's own patience has to do
+  const auto patience =
+      static_cast<unsigned>(std::max<std::int64_t>(1000, 4 * service_.options().election_max.count()));
+  static_cast<void>(::setsockopt(s.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience));
+#endif
 }
 
 void link_sockets::close(const handle& c, const char* why) {

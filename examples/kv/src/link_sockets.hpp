@@ -86,6 +86,7 @@ class link_sockets {
   void listen_to(const std::shared_ptr<stranger>& s);
   line* recognise(const std::vector<std::byte>& hello);
   void connect(line& l, asio::ip::tcp::socket s);
+  void give_up_soon(asio::ip::tcp::socket& s);
   void watch(const handle& c);
   void read(const handle& c);
   void flush(const handle& c);

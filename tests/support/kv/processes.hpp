@@ -1,6 +1,6 @@
 #pragma once
 
-// A cluster of real raft-kv processes on loopback, for the end-to-end tests.
+// A cluster of real raft-kv processes, on loopback or wherever it is told, for the tests with real servers.
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +22,7 @@
 #include <thread>
 #include <vector>
 
-#include "../../examples/kv/tools/resp_client.hpp"
+#include "../../../examples/kv/tools/resp_client.hpp"
 
 namespace e2e {
 
@@ -57,30 +58,47 @@ inline std::uint16_t free_port() {
   return ntohs(at.sin_port);
 }
 
+/// Where a server is reached.
+struct endpoints {
+  address clients{};
+  address servers{};
+};
+
+/// Places on loopback, with ports that nobody has.
+inline std::vector<endpoints> on_loopback(int size) {
+  std::vector<std::uint16_t> ports;
+  while (ports.size() < 2 * static_cast<std::size_t>(size)) {
+    const std::uint16_t p = free_port();
+    if (std::find(ports.begin(), ports.end(), p) == ports.end()) ports.push_back(p);
+  }
+  std::vector<endpoints> all;
+  for (std::size_t i = 0; i < ports.size(); i += 2)
+    all.push_back({{"127.0.0.1", ports[i]}, {"127.0.0.1", ports[i + 1]}});
+  return all;
+}
+
 class cluster {
  public:
   using words = std::vector<std::string>;
 
-  /// `size` servers, of which the first `founders` begin the cluster (all of them, unless told otherwise).
-  cluster(std::string program, std::string directory, int size, words extra = {}, int founders = -1)
+  /// Servers at these places, of which the first `founders` begin the cluster.
+  cluster(std::string program, std::string directory, const std::vector<endpoints>& at, words extra, int founders)
       : program_(std::move(program)),
         directory_(std::move(directory)),
         extra_(std::move(extra)),
-        founders_(founders < 0 ? size : founders) {
+        founders_(founders),
+        pids_(at.size(), -1) {
     std::filesystem::create_directories(directory_);
-    std::vector<std::uint16_t> ports;
-    while (ports.size() < 2 * static_cast<std::size_t>(size)) {
-      const std::uint16_t p = free_port();
-      if (std::find(ports.begin(), ports.end(), p) == ports.end()) ports.push_back(p);
+    for (const endpoints& p : at) {
+      clients_.push_back(p.clients);
+      places_.push_back(to_string(p.servers) + "/" + to_string(p.clients));
     }
-    for (int i = 0; i < size; ++i) {
-      const auto at = 2 * static_cast<std::size_t>(i);
-      clients_.push_back({"127.0.0.1", ports[at]});
-      places_.push_back("127.0.0.1:" + std::to_string(ports[at + 1]) + "/" + to_string(clients_.back()));
-      if (i < founders_) text_ += (i == 0 ? "" : ",") + std::to_string(i + 1) + "=" + places_.back();
-      pids_.push_back(-1);
-    }
+    for (int i = 0; i < founders_; ++i) text_ += (i == 0 ? "" : ",") + std::to_string(i + 1) + "=" + location(i);
   }
+  /// `size` servers on loopback; all of them begin the cluster, unless told otherwise.
+  cluster(std::string program, std::string directory, int size, words extra = {}, int founders = -1)
+      : cluster(std::move(program), std::move(directory), on_loopback(size), std::move(extra),
+                founders < 0 ? size : founders) {}
   cluster(const cluster&) = delete;
   cluster& operator=(const cluster&) = delete;
   ~cluster() {
