@@ -38,6 +38,7 @@ group paper "a test for each sentence of the paper's Figure 2 and section 5" $ba
 group stories "worked examples from the literature and from other engines' bugs" $basics doctest-dev
 group file_log "the log on files: crashes, damage, full disks" $basics doctest-dev
 group sim "the seeded simulator: faults, invariants, liveness" $basics doctest-dev
+group every "crashes at every write, damage to every byte" $basics doctest-dev
 group constexpr "a cluster in constant evaluation, g++ and clang 19" g++ clang-19
 group compile "headers alone, two units, no exceptions, what the compilers say" python3 g++ clang-14 clang-19
 group package "consumers of the installed package, examples alone" $basics pkg-config libasio-dev
@@ -112,6 +113,7 @@ group_paper() { with_ctest dev paper; }
 group_stories() { with_ctest dev stories; }
 group_file_log() { with_ctest dev file_log; }
 group_sim() { with_ctest dev sim; }
+group_every() { with_ctest dev every; }
 
 group_constexpr() {
   local passed=0 failed=0 file

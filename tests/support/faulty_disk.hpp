@@ -71,7 +71,7 @@ struct disk {
   std::set<std::string> locks{};
   int next_file = 1;
   int next_handle = 1;
-  std::uint64_t changes = 0;
+  std::uint64_t changes = 0;  ///< How often anything on it was changed.
 
   // ---- faults
 
@@ -199,6 +199,7 @@ struct disk_files {
       on->rename(disk::renaming::kind::create, name, "", on->next_file++);
     } else if (mode == raft::open_mode::create) {
       on->files[found->second] = {};
+      ++on->changes;
     }
     on->handles[on->next_handle] = {found->second, mode != raft::open_mode::read, ""};
     return on->next_handle++;

@@ -12,67 +12,21 @@
 #include <doctest/doctest.h>
 #include <raft/codec.hpp>
 #include <raft/configuration.hpp>
+#include <support/messages.hpp>
 
 namespace {
 
 using namespace raft;
 
-using bytes = std::vector<std::byte>;
+using test::append_message;
+using test::batch;
+using test::from_sender;
+using test::home;
+using test::one_of_each;
+using test::snapshot_message;
+using bytes = test::byte_list;
 
-constexpr cluster_id home{0x0123456789ABCDEF};
-constexpr node_id sender{1};
-constexpr node_id self{2};
-
-template <class Body>
-constexpr message from_sender(const Body& body) {
-  return {sender, self, term_t{7}, message_body{std::in_place_type<Body>, body}};
-}
-
-constexpr void append_entry(bytes& out, term_t term, entry_kind kind, std::size_t length) {
-  bytes data(length, std::byte{});
-  for (std::size_t i = 0; i < length; ++i) data[i] = static_cast<std::byte>(length + i);
-  const std::size_t at = out.size();
-  out.resize(at + entry_bytes(length), std::byte{});
-  write_entry(out.data() + at, term, kind, data);
-}
-
-/// The wire form of `count` entries, the i-th with `least + i % spread` bytes.
-constexpr bytes batch(std::uint32_t count, std::size_t least, std::size_t spread = 1) {
-  bytes out;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    append_entry(out, term_t{3 + i / 4}, i % 5 == 4 ? entry_kind::no_op : entry_kind::command, least + i % spread);
-  }
-  return out;
-}
-
-constexpr message append_message(const bytes& wire, std::uint32_t count) {
-  auto parsed = entries::parse(wire.data(), wire.size(), count);
-  return from_sender(append_entries{index_t{17}, term_t{3}, index_t{16}, 9, *parsed});
-}
-
-constexpr message snapshot_message(payload configuration, payload data) {
-  return from_sender(install_snapshot{index_t{17}, term_t{5}, 0xAA, 1000, 64, 9, configuration, data});
-}
-
-/// One message of each kind, with values that differ from field to field; `wire` and `chunk` must outlive it.
-constexpr std::vector<message> one_of_each(const bytes& wire, std::uint32_t count, const bytes& chunk) {
-  const payload data{chunk};
-  std::vector<message> all;
-  all.push_back(from_sender(request_pre_vote{index_t{17}, term_t{6}}));
-  all.push_back(from_sender(request_pre_vote_reply{term_t{8}, true}));
-  all.push_back(from_sender(request_vote{index_t{17}, term_t{6}, true}));
-  all.push_back(from_sender(request_vote_reply{true}));
-  all.push_back(append_message(wire, count));
-  all.push_back(from_sender(append_entries_reply{false, index_t{17}, index_t{12}, term_t{3}, index_t{19}, 9}));
-  all.push_back(snapshot_message(data.first(chunk.size() / 3), data.subspan(chunk.size() / 3)));
-  all.push_back(from_sender(install_snapshot_reply{index_t{17}, 0xAA, 68, true, 9}));
-  all.push_back(from_sender(timeout_now{index_t{17}, term_t{7}}));
-  all.push_back(from_sender(read_request{0x5EED}));
-  all.push_back(from_sender(read_reply{0x5EED, index_t{17}, true}));
-  all.push_back(from_sender(forwarded_proposal{0x5E, 3, data.first(chunk.size() / 3)}));
-  all.push_back(from_sender(forwarded_proposal_reply{0x5E, 3, index_t{17}, node_id{1}}));
-  return all;
-}
+constexpr node_id self = test::receiver;
 
 template <checksums Covered = checksums::all>
 constexpr bytes frame_of(const message& m) {

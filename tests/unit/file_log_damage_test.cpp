@@ -11,93 +11,23 @@
 
 #include <raft/file_log.hpp>
 #include <support/faulty_disk.hpp>
+#include <support/log_image.hpp>
 #include <support/log_run.hpp>
 
 namespace {
 
 using raft::errc;
+using test::batches_of;
 using test::disk;
+using test::image;
 using test::keep;
+using test::names_of;
 using test::progress;
+using test::refused;
+using test::refused_or;
 using test::reopened;
 using test::script;
 using test::small_options;
-
-/// Names and content of all files.
-std::vector<std::pair<std::string, std::vector<std::byte>>> listing(const disk& d) {
-  std::vector<std::pair<std::string, std::vector<std::byte>>> all;
-  for (const auto& [name, file] : d.names) all.emplace_back(name, d.files.at(file).seen);
-  return all;
-}
-
-bool refused(const std::string& shown) { return shown.rfind("refused: ", 0) == 0; }
-
-/// Opens a damaged disk: refused, with a file and a sentence and nothing changed, or it shows `expected`.
-bool refused_or(disk& d, const std::string& expected) {
-  const auto before = listing(d);
-  raft::file_log_failure why;
-  const std::string shown = reopened(d, small_options(), &why);
-  if (!refused(shown)) {
-    CHECK(shown == expected);
-    return false;
-  }
-  CHECK((why.why.code == errc::corrupt || why.why.code == errc::unsupported_version));
-  CHECK(why.file.rfind("dir/", 0) == 0);
-  CHECK(std::string{why.why.what}.size() > 10);
-  CHECK(listing(d) == before);
-  return true;
-}
-
-/// A log of a few segments with a snapshot, an unfinished snapshot and the file `synced`.
-struct image {
-  script s;
-  disk d{};
-  std::string shown{};
-  std::string before_last_sync{};
-
-  explicit image(std::uint64_t seed, int count = 14, std::size_t payload = 60)
-      : s(script::random_one(seed, count, payload)) {
-    // End with a synced batch that changes something, so that losing it would show.
-    raft::memory_log model{test::three_voters()};
-    for (const auto& op : s.ops) static_cast<void>(test::apply(model, op));
-    test::write_op op;
-    op.what = test::write_op::kind::propose;
-    op.term = raft::term_t{1000};
-    op.payloads = {"the last one"};
-    s.add(model, op);
-    s.add(model, {});
-    const progress p = run(d, s, small_options());
-    REQUIRE(!p.failed);
-    shown = s.shows.back();
-    before_last_sync = s.shows[s.shows.size() - 3];
-    d.crash({keep::how::everything});
-  }
-};
-
-/// The batches of a segment, as [offset, size).
-std::vector<std::pair<std::size_t, std::size_t>> batches_of(const std::vector<std::byte>& segment,
-                                                            std::uint64_t identity) {
-  namespace wal = raft::detail::wal;
-  const auto header = wal::decode_segment_header({segment.data(), segment.size()});
-  REQUIRE(header.has_value());
-  std::vector<std::pair<std::size_t, std::size_t>> all;
-  std::size_t at = header->data_offset;
-  wal::batch_header h;
-  while (at + 40 <= segment.size() && wal::read_batch_header(segment.data() + at, wal::seed_of(identity), h) &&
-         h.sequence == header->sequence) {
-    all.emplace_back(at, 40 + h.length);
-    at += 40 + h.length;
-  }
-  return all;
-}
-
-std::vector<std::string> names_of(const disk& d, const std::string& prefix) {
-  std::vector<std::string> all;
-  for (const auto& name : d.names) {
-    if (name.first.rfind(prefix, 0) == 0) all.push_back(name.first);
-  }
-  return all;
-}
 
 }  // namespace
 
