@@ -356,6 +356,7 @@ TEST_CASE("damage: a segment's header whole in itself that makes no sense is ref
   };
   CHECK(refuses(segments.back(), 40, with_epoch(last, 77)));
   CHECK(refuses(segments.front(), 80, 1000));            // base
+  CHECK(refuses(segments.front(), 88, 1000));            // the base's term, above that of what follows it
   CHECK(refuses(segments.front(), 112, 1000));           // the snapshot's index
   CHECK(refuses(segments.back(), 96, 1000));             // the last index
   CHECK(refuses(segments.back(), 144, 7));               // length of the configuration

@@ -124,6 +124,17 @@ struct small_state {
   friend bool operator==(const small_state&, const small_state&) = default;
 };
 
+/// Whether a log can be in this state: base <= snapshot <= last, terms along them never fall, and where two of them are
+/// the same entry, or none, so are their terms.
+[[nodiscard]] inline bool consistent(const small_state& s) noexcept {
+  const auto follows = [](index_t a, term_t a_term, index_t b, term_t b_term) {
+    return a < b ? a_term <= b_term : a == b && a_term == b_term;
+  };
+  return follows(index_t{}, term_t{}, s.base, s.base_term) &&
+         follows(s.base, s.base_term, s.snapshot.index, s.snapshot.term) &&
+         follows(s.snapshot.index, s.snapshot.term, s.last, s.last_term);
+}
+
 template <class Bytes>
 void put(Bytes& out, const hard_state& h) {
   put(out, h.current_term.value);

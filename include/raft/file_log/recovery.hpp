@@ -169,7 +169,7 @@ class recovery {
       end_.identity = h.identity;
       end_.number = h.first_batch - 1;
       end_.epoch = h.epoch;
-      if (h.first_batch == 0 || h.state.base > h.state.last || h.state.snapshot.index > h.state.last) {
+      if (h.first_batch == 0 || !consistent(h.state)) {
         return refuse(path, damaged(segment_header_bytes, "the state in a segment's header contradicts itself"));
       }
       replay_.emplace(h.state, options_.memory_segment_bytes);
