@@ -40,7 +40,8 @@ group file_log "the log on files: crashes, damage, full disks" $basics doctest-d
 group sim "the seeded simulator: faults, invariants, liveness" $basics doctest-dev
 group every "crashes at every write, damage to every byte" $basics doctest-dev
 group constexpr "a cluster in constant evaluation, g++ and clang 19" g++ clang-19
-group compile "headers alone, two units, no exceptions, what the compilers say" python3 g++ clang-14 clang-19
+group compile "headers alone, two units, no exceptions, 32 bits, what the compilers say" python3 g++ clang-14 clang-19
+[ "$(uname -m)" != x86_64 ] || needs[compile]+=" g++-multilib"
 group package "consumers of the installed package, examples alone" $basics pkg-config libasio-dev
 group noexcept "the tests without exceptions and RTTI" $basics doctest-dev
 group asan "the tests under AddressSanitizer and UndefinedBehaviorSanitizer" $basics doctest-dev clang-19 \

@@ -351,13 +351,13 @@ constexpr verdict read_tail(forwarded_proposal& body, std::uint64_t size, payloa
 }
 
 constexpr verdict read_tail(install_snapshot& body, std::uint64_t sizes, payload tail) noexcept {
-  const std::size_t configuration = sizes & UINT32_MAX;
-  const std::size_t data = sizes >> 32;
-  const std::size_t padding = padding_after(configuration + data);
-  if (configuration + data + padding != tail.size()) {
+  const std::uint64_t together = (sizes & UINT32_MAX) + (sizes >> 32);  // two u32, where std::size_t may have 32 bits
+  if (together > tail.size() || tail.size() - together != padding_after(static_cast<std::size_t>(together))) {
     return {errc::malformed, "a frame that carries more or less than it says"};
   }
-  if (!all_zero(tail.last(padding))) return {errc::malformed, "padding that is not zero"};
+  const auto configuration = static_cast<std::size_t>(sizes & UINT32_MAX);
+  const auto data = static_cast<std::size_t>(sizes >> 32);
+  if (!all_zero(tail.subspan(configuration + data))) return {errc::malformed, "padding that is not zero"};
   body.configuration = tail.first(configuration);
   body.data = tail.subspan(configuration, data);
   return {};

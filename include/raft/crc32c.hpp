@@ -66,7 +66,8 @@ constexpr std::uint32_t crc32c_portable(const std::byte* data, std::size_t size,
     for (; size >= 8; data += 8, size -= 8) {
       const std::uint64_t w = load_le<std::uint64_t>(data) ^ crc;
       crc = t[7][w & 0xff] ^ t[6][(w >> 8) & 0xff] ^ t[5][(w >> 16) & 0xff] ^ t[4][(w >> 24) & 0xff] ^
-            t[3][(w >> 32) & 0xff] ^ t[2][(w >> 40) & 0xff] ^ t[1][(w >> 48) & 0xff] ^ t[0][w >> 56];
+            t[3][(w >> 32) & 0xff] ^ t[2][(w >> 40) & 0xff] ^ t[1][(w >> 48) & 0xff] ^
+            t[0][static_cast<std::size_t>(w >> 56)];
     }
   }
   for (std::size_t i = 0; i < size; ++i) {

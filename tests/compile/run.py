@@ -4,6 +4,7 @@
 headers    each header compiles as the only include, and twice over, with warnings as errors
 two_units  two translation units that include everything link and run together (nothing is defined twice)
 noexcept   the same with -fno-exceptions -fno-rtti
+bits32     each header, and bits32.cpp, where std::size_t has 32 bits (g++ on x86-64 alone knows how to)
 fail       each file in fail/ compiles as it is; with one of its cases defined it does not, and the compiler says the
            sentences that the file expects: lines `// case NAME: sentence` (several lines of a name: all of them);
            `// case NAME [g++]: sentence` holds for compilers whose name contains that word
@@ -16,6 +17,7 @@ import collections
 import concurrent.futures
 import os
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -44,6 +46,13 @@ def check_header(compiler, name, folder):
     unit = folder / (name.replace("/", "_") + ".cpp")
     unit.write_text(f"#include <{name}>\n#include <{name}>\n")
     code, output = run([compiler, *FLAGS, "-fsyntax-only", str(unit)])
+    return "" if code == 0 else output
+
+
+def check_bits32(compiler, folder):
+    unit = folder / "bits32.cpp"
+    unit.write_text("".join(f"#include <{name}>\n" for name in headers()) + f'#include "{HERE / "bits32.cpp"}"\n')
+    code, output = run([compiler, *FLAGS, "-m32", "-fsyntax-only", str(unit)])
     return "" if code == 0 else output
 
 
@@ -90,6 +99,8 @@ def jobs(compiler, parts, folder):
         yield f"{compiler} two units", check_two_units, (compiler, [], folder)
     if "noexcept" in parts:
         yield f"{compiler} {' '.join(NO_EXCEPTIONS)}", check_two_units, (compiler, NO_EXCEPTIONS, folder)
+    if "bits32" in parts and compiler == "g++" and platform.machine() == "x86_64":
+        yield f"{compiler} -m32", check_bits32, (compiler, folder)
     if "fail" in parts:
         for file in sorted(HERE.glob("fail/*.cpp")):
             cases = expectations(file, compiler)
@@ -105,7 +116,7 @@ def main():
     parser.add_argument("--compiler", action="append")
     parser.add_argument("part", nargs="*", default=[])
     options = parser.parse_args()
-    parts = options.part or ["headers", "two_units", "noexcept", "fail"]
+    parts = options.part or ["headers", "two_units", "noexcept", "bits32", "fail"]
     passed = failed = 0
     with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = pathlib.Path(name)
