@@ -64,6 +64,11 @@ constexpr result<void> RAFT_NODE::check_forwarding(payload command) {
 RAFT_NODE_TEMPLATE
 constexpr detail::verdict RAFT_NODE::on_forwarded_proposal(const envelope& m, const forwarded_proposal& request) {
   const auto* lead = std::get_if<leader_role>(&role_);
+  if (lead != nullptr && find_peer(m.from) == nullptr) {
+    // Not even refused: that would have to be remembered, and strangers could fill the memory for those who belong.
+    tell(events::message_ignored{m.from, ignored_reason::not_a_member});
+    return {};
+  }
   const bool remembers = taken_.term() == term();
   if (remembers ? !taken_.take(m.from, request.session, request.serial) : hard_.voted_for == id_) {
     tell(events::message_ignored{m.from, ignored_reason::stale_answer});
@@ -72,7 +77,7 @@ constexpr detail::verdict RAFT_NODE::on_forwarded_proposal(const envelope& m, co
   forwarded_proposal_reply reply{request.session, request.serial, {}, leader()};
   std::uint64_t bytes = 0;
   const std::span<const payload> commands{&request.command, 1};
-  if (lead != nullptr && find_peer(m.from) != nullptr && !transfer_.refuses && check_proposal(*lead, commands, bytes)) {
+  if (lead != nullptr && !transfer_.refuses && check_proposal(*lead, commands, bytes)) {
     reply.index = log_.last_index().next();
     want_entries(entry_kind::command, commands, bytes);
     if constexpr (wants_fates) proposals_.back().last = reply.index;
