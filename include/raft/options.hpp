@@ -187,7 +187,8 @@ struct options {
   /// A loop that ticks at a fixed rate sends at most one chunk a tick then. Not for what the Transport carries itself.
   std::uint64_t snapshot_bytes_per_second = 0;
   /// How long a Transport that carries snapshots out of band has, since the last sign of life, before it is asked
-  /// again. At least election_timeout_max.
+  /// again. Also how long a follower that is sent a snapshot, by whatever way, may take nothing more of it in before a
+  /// leader that wants to take the next one does so. At least election_timeout_max.
   Duration snapshot_carry_timeout = milliseconds<Duration>(60'000);
 };
 

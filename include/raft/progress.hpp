@@ -39,6 +39,7 @@ struct progress {
   bool requested = false;             ///< snapshot: the member asked for it, and nothing else ends it.
   bool carried = false;               ///< snapshot: the Transport carries it, out of band.
   TimePoint sent_at{};                ///< snapshot: when the chunk under way was sent.
+  TimePoint moved_at{};               ///< snapshot: when snapshot_offset moved last.
   TimePoint heard_at{};               ///< When the latest answer came; at the start of the term, then.
 
   [[nodiscard]] constexpr bool wants_chunk() const noexcept { return state == progress_state::snapshot && !waiting; }
@@ -61,13 +62,20 @@ struct progress {
     inflight.clear();
   }
 
-  constexpr void become_snapshot(std::uint64_t id_of_snapshot) {
+  constexpr void become_snapshot(std::uint64_t id_of_snapshot, TimePoint now) {
     state = progress_state::snapshot;
     snapshot_id = id_of_snapshot;
     snapshot_offset = 0;
+    moved_at = now;
     carried = false;
     waiting = false;
     inflight.clear();
+  }
+
+  /// snapshot: the member has so many bytes of it.
+  constexpr void has_bytes(std::uint64_t offset, TimePoint now) {
+    if (offset != snapshot_offset) moved_at = now;
+    snapshot_offset = offset;
   }
 
   constexpr void become_lost() {

@@ -90,7 +90,7 @@ struct peer_pause {
     full_messages,  ///< options.max_inflight_messages are under way.
     full_bytes,     ///< options.max_inflight_bytes are under way.
     gathering,      ///< options.eager_messages are under way; more gathers until an answer, a full message or a tick.
-    not_at_hand,    ///< Its entries are in cold storage, or cannot be read.
+    not_at_hand,    ///< Its entries are in cold storage.
     chunk_limit,    ///< options.snapshot_bytes_per_second are used up; the next chunk of the snapshot waits.
   };
   cause why{};

@@ -715,3 +715,17 @@ TEST_CASE("suspect_lost_log: nor is it sent a snapshot when the entries that it 
   CHECK(c[2].log().writes == std::vector<std::string>{"store"});  // its term, and nothing that it would vouch for
   CHECK(c[3].state() == "x;y;z;");
 }
+
+TEST_CASE("send_append: a leader that has lost entries which a follower needs makes way, and says why") {
+  auto a = start(1_n, {.term = 1, .members = voters(3), .log = {{1, "a"}, {1, "b"}}});
+  win(*a);
+  CHECK(a->step(say(3_n, 1_n, 2_t, matched(3_i))));
+  a->log().unreadable = {errc::corrupt, nobody, 17, "the segment is damaged"};
+  a->pass(50);
+  CHECK_FALSE(a->failed());  // nobody needs them
+  CHECK(a->step(say(2_n, 1_n, 2_t, refused(2_i, {}, 0_i))));
+  CHECK(a->failed());
+  REQUIRE(a->told<events::node_failed>().size() == 1);
+  CHECK(a->told<events::node_failed>()[0].why.code == errc::corrupt);
+  CHECK_FALSE(a->leads());
+}

@@ -774,3 +774,19 @@ TEST_CASE("install: a crash before the snapshot is durable leaves the log as it 
   CHECK((*later)->state() == "image");
   CHECK((*later)->last() == 9_i);
 }
+
+TEST_CASE("check_body: a snapshot behind what is committed is not of an earlier term than that") {
+  auto b = start(2_n, {.term = 5, .commit_hint = 2, .members = voters(3), .log = {{1, "a"}, {4, "b"}, {5, "c"}}});
+  const std::string before = b->picture();
+  CHECK(b->step(chunk(1_n, 2_n, 5_t, {7_i, 3_t}, voters(3), "state", 0, 5)).error().code == errc::impossible);
+  CHECK(b->picture() == before);
+  CHECK(b->step(chunk(1_n, 2_n, 5_t, {7_i, 4_t}, voters(3), "state", 0, 5)));
+  CHECK(b->shape().empty());
+}
+
+TEST_CASE("check_body: every snapshot has an id") {
+  auto b = start(2_n, {.term = 5, .members = voters(3)});
+  const std::string before = b->picture();
+  CHECK(b->step(chunk(1_n, 2_n, 5_t, {7_i, 4_t}, voters(3), "state", 0, 5, 0)).error().code == errc::impossible);
+  CHECK(b->picture() == before);
+}

@@ -500,3 +500,53 @@ TEST_CASE("compact_log: entries that are not at hand are counted, not weighed") 
   CHECK(a->take_snapshot());
   CHECK(a->shape() == "[8:1][9:1][10:1]");
 }
+
+TEST_CASE("check_present_snapshot: a follower that is heard and takes nothing in does not keep the log growing") {
+  auto a = with_snapshot(3, chunks_of(16));
+  lags(*a, 2_n);
+  CHECK(a->step(say(3_n, 1_n, a->term(), matched(10_i))));
+  const ms begun = a->now();
+  const ms patience = tunables{}.snapshot_carry_timeout;
+  // It answers every heartbeat, and says of every chunk the same.
+  const auto live_until = [&](ms end, std::uint64_t bytes) {
+    for (; a->now() < end; a->pass(50)) {
+      for (const letter& l : a->take_mail()) {
+        if (const auto* beat = std::get_if<append_entries>(&l.what.body)) {
+          CHECK(a->step(say(l.what.to, 1_n, a->term(), matched(beat->prev_log_index, beat->round))));
+        } else if (l.is<install_snapshot>()) {
+          CHECK(a->step(say(2_n, 1_n, a->term(), has(bytes, l.as<install_snapshot>()))));
+        }
+      }
+    }
+  };
+  live_until(begun + patience - 50, 0);
+  CHECK(a->take_snapshot().error().code == errc::not_ready);
+  // One that takes a little in has as long again.
+  live_until(begun + patience, 16);
+  live_until(begun + 2 * patience - 100, 16);
+  CHECK(a->take_snapshot().error().code == errc::not_ready);
+  live_until(begun + 2 * patience + 100, 16);
+  const auto taken = a->take_snapshot();
+  REQUIRE(taken);
+  CHECK(a->log().first_index() > 10_i);
+  CHECK(a->peer(2).state == progress_state::snapshot);
+}
+
+TEST_CASE("check_present_snapshot: a follower whose turn for a chunk has not come is not one that takes nothing in") {
+  setup how = chunks_of(16);
+  how.options.snapshot_bytes_per_second = 1;
+  how.options.snapshot_carry_timeout = 300;
+  auto a = with_snapshot(3, how);
+  lags(*a, 2_n);
+  CHECK(a->step(say(3_n, 1_n, a->term(), matched(10_i))));
+  const auto first = a->all<install_snapshot>();
+  REQUIRE(first.size() == 1);
+  CHECK(a->step(say(2_n, 1_n, a->term(), has(16, first[0]))));
+  for (int beat = 0; beat < 100; ++beat) {  // the next chunk costs 16 s
+    a->pass(50);
+    CHECK(a->step(say(2_n, 1_n, a->term(), matched(0_i))));
+    CHECK(a->step(say(3_n, 1_n, a->term(), matched(10_i))));
+  }
+  CHECK(a->all<install_snapshot>().empty());
+  CHECK(a->take_snapshot().error().code == errc::not_ready);
+}

@@ -58,13 +58,29 @@ TEST_CASE("become_replicate: goes on behind what matches, and nothing is under w
 TEST_CASE("become_snapshot: begins at the first byte of that snapshot") {
   member p = busy();
   p.snapshot_offset = 55;
-  p.become_snapshot(7);
+  p.become_snapshot(7, 30);
   CHECK(p.state == progress_state::snapshot);
   CHECK(p.snapshot_id == 7);
   CHECK(p.snapshot_offset == 0);
+  CHECK(p.moved_at == 30);
   CHECK_FALSE(p.waiting);
   CHECK(p.inflight.empty());
   CHECK(p.match == 4_i);
+}
+
+TEST_CASE("has_bytes: only what differs is a move") {
+  member p = busy();
+  p.become_snapshot(7, 30);
+  p.has_bytes(0, 40);
+  CHECK(p.moved_at == 30);
+  p.has_bytes(16, 50);
+  CHECK(p.snapshot_offset == 16);
+  CHECK(p.moved_at == 50);
+  p.has_bytes(16, 60);
+  CHECK(p.moved_at == 50);
+  p.has_bytes(0, 70);  // it has lost them, and begins anew
+  CHECK(p.snapshot_offset == 0);
+  CHECK(p.moved_at == 70);
 }
 
 TEST_CASE("become_lost: nothing is under way, and what it acknowledged is remembered") {
@@ -78,7 +94,7 @@ TEST_CASE("become_lost: nothing is under way, and what it acknowledged is rememb
 TEST_CASE("progress: no change of state forgets when the member was heard [B121]") {
   member p = busy();
   p.become_probe(6_i);
-  p.become_snapshot(1);
+  p.become_snapshot(1, 30);
   p.become_replicate();
   p.become_lost();
   CHECK(p.heard_at == 77);

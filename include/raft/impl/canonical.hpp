@@ -39,13 +39,14 @@ constexpr void canonical_role(canonical_writer& w, const roles::candidate& role,
 template <class Time>
 constexpr void canonical_peer(canonical_writer& w, const progress<Time>& p, const auto& options, const auto& time) {
   const auto& [id, match, next, state, inflight, look, waiting, prompt, heartbeat, round, suspicion, sent_bytes,
-               told_commit, snapshot_id, snapshot_offset, requested, carried, sent_at, heard_at] = p;
+               told_commit, snapshot_id, snapshot_offset, requested, carried, sent_at, moved_at, heard_at] = p;
   w(id, match, next, state, look, waiting, prompt, heartbeat, round, suspicion, sent_bytes, requested);
   inflight.canonical(w);
   if (options.commit_at_once) w(told_commit);
   if (state == progress_state::snapshot) {
     w(snapshot_id, snapshot_offset, carried);
     time(sent_at);
+    time(moved_at);
   }
   time(heard_at);
 }

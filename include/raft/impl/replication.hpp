@@ -156,7 +156,7 @@ constexpr bool RAFT_NODE::compacted_for(const peer& p) const { return p.next < l
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::replicate_to(leader_role& lead, peer& p) {
   if (compacted_for(p) && p.state != progress_state::lost && p.state != progress_state::snapshot) {
-    p.become_snapshot(log_.snapshot().id);
+    p.become_snapshot(log_.snapshot().id, now_);
     tell(events::peer_changed{p.id, p.state, p.match});
   }
   switch (p.state) {
@@ -194,7 +194,8 @@ constexpr void RAFT_NODE::send_ready_appends(leader_role& lead, peer& p) {
 }
 
 /// One append_entries from nextIndex on. False if its entries are not at hand: what fetches them reports it, and the
-/// next heartbeat, which needs none, tries again.
+/// next heartbeat, which needs none, tries again. Entries that are lost stop the node, when this round of sending is
+/// over: others have them, and the cluster is better led from there.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::send_append(leader_role& lead, peer& p) {
   const index_t prev = p.next.previous();
@@ -203,7 +204,10 @@ constexpr bool RAFT_NODE::send_append(leader_role& lead, peer& p) {
   if (prev < last) {
     const index_t to = std::min(last, prev + options_.max_entries_per_append);
     auto batch = log_.view(p.next, to, options_.max_bytes_per_append);
-    if (!batch) return false;
+    if (!batch) {
+      if (batch.error().code != errc::not_at_hand) failure_ = batch.error();
+      return false;
+    }
     request.entries = *batch;
   }
   send_now(p.id, request);

@@ -20,7 +20,11 @@ constexpr void RAFT_NODE::settle() {
   } while (count_own());
   if (!failed_) {
     send();
-    if (may_apply()) apply();
+    if (failure_.code != errc{}) {
+      fail(error{failure_});
+    } else if (may_apply()) {
+      apply();
+    }
   }
   report();
 }

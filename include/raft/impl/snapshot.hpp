@@ -99,15 +99,16 @@ constexpr result<void> RAFT_NODE::check_take_snapshot(index_t at) const {
   return check_present_snapshot();
 }
 
-/// Whether the present snapshot may be replaced: not while a follower is being sent it.
+/// Whether the present snapshot may be replaced: not while a follower is being sent it. One that is gone does not keep
+/// the log growing, nor does one that is heard and takes nothing more of it in.
 RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::check_present_snapshot() const {
   if (const auto* lead = std::get_if<leader_role>(&role_)) {
     for (const peer& p : lead->peers) {
-      // Only for one that answers: a follower that is gone does not keep the log growing.
-      const duration since = now_ - p.heard_at;
-      if (p.state == progress_state::snapshot &&
-          since < options_.election_timeout_max + options_.election_timeout_max) {
+      if (p.state != progress_state::snapshot) continue;
+      const bool answers = now_ - p.heard_at < options_.election_timeout_max + options_.election_timeout_max;
+      const bool moves = p.wants_chunk() || now_ - p.moved_at < options_.snapshot_carry_timeout;
+      if (answers && moves) {
         return {errc::not_ready, "a follower is being sent the present snapshot"};
       }
     }
@@ -154,7 +155,7 @@ constexpr void RAFT_NODE::send_chunk(leader_role& lead, peer& p) {
   const duration patience = p.carried ? options_.snapshot_carry_timeout : options_.election_timeout_min;
   if (p.waiting && now_ - p.sent_at < patience) return;
   const snapshot_meta& snapshot = log_.snapshot();
-  if (p.snapshot_id != snapshot.id || p.snapshot_offset > snapshot.size) p.become_snapshot(snapshot.id);
+  if (p.snapshot_id != snapshot.id || p.snapshot_offset > snapshot.size) p.become_snapshot(snapshot.id, now_);
   if constexpr (carries_snapshots<Transport>) {
     if (let_carry(lead, p)) return;
   }
@@ -231,10 +232,10 @@ constexpr detail::verdict RAFT_NODE::on_install_snapshot_reply(const envelope& m
   } else if (reply.id == 0) {
     on_snapshot_request(*p, reply.last_included_index);
   } else if (p->carried && p->state == progress_state::snapshot && reply.id == p->snapshot_id) {
-    p->snapshot_offset = reply.offset;
+    p->has_bytes(reply.offset, now_);
     p->sent_at = now_;
   } else if (p->state == progress_state::snapshot && reply.id == p->snapshot_id) {
-    p->snapshot_offset = reply.offset;
+    p->has_bytes(reply.offset, now_);
     p->waiting = false;
   }
   return {};
@@ -247,7 +248,7 @@ constexpr void RAFT_NODE::on_snapshot_request(peer& p, index_t wanted) {
   if (p.state == progress_state::lost || p.state == progress_state::snapshot) return;
   const snapshot_meta& snapshot = log_.snapshot();
   if (snapshot.index < wanted) return tell(events::snapshot_wanted{p.id, wanted});
-  p.become_snapshot(snapshot.id);
+  p.become_snapshot(snapshot.id, now_);
   p.requested = true;
   tell(events::peer_changed{p.id, p.state, p.match});
 }
@@ -279,7 +280,7 @@ constexpr detail::verdict RAFT_NODE::check_body(const envelope& m, const install
   if (m.term < term()) return {};
   if (second_leader(m)) return {errc::impossible, "a second leader of this term"};
   if (chunk.last_included_index == index_t{} || chunk.last_included_index.value > detail::number_limit ||
-      chunk.last_included_term == term_t{} || chunk.last_included_term > m.term) {
+      chunk.last_included_term == term_t{} || chunk.last_included_term > m.term || chunk.id == 0) {
     return {errc::impossible, "a snapshot of no place in this leader's log"};
   }
   if (chunk.offset > chunk.size || chunk.data.size() > chunk.size - chunk.offset ||
@@ -287,7 +288,9 @@ constexpr detail::verdict RAFT_NODE::check_body(const envelope& m, const install
     return {errc::impossible, "a chunk that does not lie in its snapshot"};
   }
   const index_t at = chunk.last_included_index;
-  if (at <= commit_index_ && at >= log_.first_index().previous() && log_.term_at(at) != chunk.last_included_term) {
+  const bool falls = at > commit_index_ && chunk.last_included_term < log_.term_at(commit_index_);
+  if (falls ||
+      (at <= commit_index_ && at >= log_.first_index().previous() && log_.term_at(at) != chunk.last_included_term)) {
     return {errc::impossible, "a snapshot that contradicts what is committed"};
   }
   if (auto members = decode_configuration(chunk.configuration); !members) return members.error();
