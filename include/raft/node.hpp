@@ -73,9 +73,9 @@ class node {
 
   // ---------------------------------------------------------------------------------------------- life
   /// A server that starts, or restarts, from what its Log holds: as a follower that knows no leader [paper §5.2, §5.5].
-  /// `seed` feeds the only source of chance, the election timeouts; give each server another. Refuses options and
-  /// stored states that contradict themselves. Restores the state machine from the Log's snapshot, unless the machine
-  /// is durable itself and says that it is further (`applied_index()`). O(1) but for that.
+  /// `seed` feeds all chance. Give each server another, and another at each start, by which late answers to an earlier
+  /// one are told apart. Refuses options and stored states that contradict themselves. Restores the machine from the
+  /// Log's snapshot, unless it is durable itself and says that it is further (`applied_index()`). O(1) but for that.
   static constexpr result<node> create(node_id id, const options_type& options, std::uint64_t seed, Transport transport,
                                        Log log, Clock clock, StateMachine machine, Observer observer = {});
 

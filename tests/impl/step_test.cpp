@@ -310,3 +310,42 @@ TEST_CASE("step: values at the edge of what a field holds do no harm in any role
     }
   }
 }
+
+TEST_CASE("check_body: votes asked for with a log that no server has are refused, in every role [B185]") {
+  const std::uint64_t beyond = (std::uint64_t{1} << 62) + 1;
+  const after impossible[]{{0_i, 3_t}, {2_i, 0_t}, {2_i, term_t{UINT64_MAX}}, {index_t{beyond}, 4_t}};
+  for (const auto& s : one_in_each_role()) {
+    for (const after last : impossible) {
+      refused_unchanged(*s, say(2_n, 1_n, 6_t, request_vote{last.index, last.term}), errc::impossible);
+      refused_unchanged(*s, say(2_n, 1_n, 6_t, request_pre_vote{last.index, last.term}), errc::impossible);
+    }
+    // Who stands in term 6 has nothing of term 6 yet; who would stand in term 7 is in term 6.
+    refused_unchanged(*s, say(2_n, 1_n, 6_t, request_vote{2_i, 6_t}), errc::impossible);
+    refused_unchanged(*s, say(2_n, 1_n, 6_t, request_pre_vote{2_i, 7_t}), errc::impossible);
+    CHECK(s->step(say(2_n, 1_n, 6_t, request_pre_vote{2_i, 6_t})));
+    CHECK(s->step(say(2_n, 1_n, 6_t, request_vote{2_i, 5_t})));
+  }
+}
+
+TEST_CASE("step: what is refused does not even move the time at which the node looks") {
+  auto b = start(1_n, {.term = 5, .commit_hint = 2, .members = voters(3), .log = {{1, "a"}, {4, "b"}}});
+  CHECK(b->applied() == 0_i);  // so there is work left, and the deadline is the moment of the last look
+  const ms before = b->deadline();
+  b->now() += 40;
+  refused_unchanged(*b, append(2_n, 1_n, 5_t, {0_i, 3_t}, 0_i, {}), errc::impossible);
+  CHECK(b->deadline() == before);
+}
+
+TEST_CASE("second_leader: who led a term and made way still knows that nobody else leads it") {
+  auto a = start(1_n, {.members = voters(3)});
+  win(*a);
+  CHECK(a->step_down());
+  REQUIRE(a->role() == role_kind::follower);
+  REQUIRE(a->leader() == nobody);
+  a->take_mail();
+  refused_unchanged(*a, append(2_n, 1_n, 1_t, {1_i, 1_t}, 0_i, {}), errc::impossible);
+  refused_unchanged(*a, chunk(2_n, 1_n, 1_t, {9_i, 1_t}, voters(3), "image", 0, 5), errc::impossible);
+  refused_unchanged(*a, say(2_n, 1_n, 1_t, timeout_now{1_i, 1_t}), errc::impossible);
+  CHECK(a->step(append(2_n, 1_n, 2_t, {1_i, 1_t}, 0_i, {no_op(2)})));
+  CHECK(a->leader() == 2_n);
+}

@@ -175,7 +175,7 @@ TEST_CASE("Figure 2, RequestVote receiver 2: grants if votedFor is nobody or tha
   auto b = with_log(5, {});
   CHECK(granted(*b, 1_n, 5_t, {}));
   CHECK(granted(*b, 1_n, 5_t, {}));
-  CHECK_FALSE(granted(*b, 3_n, 5_t, {9_i, 5_t}));
+  CHECK_FALSE(granted(*b, 3_n, 5_t, {9_i, 4_t}));
 }
 
 TEST_CASE("Figure 2, RequestVote receiver 2: grants only if the candidate's log is at least as up to date") {

@@ -37,6 +37,7 @@ constexpr void RAFT_NODE::campaign_if_allowed() {
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::may_campaign() const {
   if (snapshots_.to_restore && snapshots_.restoring == index_t{}) return false;
+  if (term().value >= detail::number_limit) return false;  // the next one would be refused by everybody
   if (configuration_.is_voter(id_)) return true;
   if (configuration_index_ <= commit_index_) return false;
   const auto former = configuration_at(configuration_index_.previous());

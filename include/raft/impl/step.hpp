@@ -113,9 +113,12 @@ constexpr result<void> RAFT_NODE::step(const envelope& m, const Body& body) {
   const detail::entered guard{inside_};
   if (failed_) return refuse(m.from, failure_);
   if (const auto possible = check_envelope<Body>(m); !possible) return refuse(m.from, possible.error());
-  now_ = clock_.now();
+  const time_point before = std::exchange(now_, clock_.now());
   const auto taken = take_in(m, body);
-  if (!taken) return refuse(m.from, taken.error());
+  if (!taken) {
+    now_ = before;
+    return refuse(m.from, taken.error());
+  }
   tell(events::message_received{m.from, detail::kind_of<Body>(), detail::entries_in(body), detail::bytes_in(body)});
   settle();
   return {};
@@ -189,18 +192,29 @@ constexpr detail::verdict RAFT_NODE::check_envelope(const envelope& m) const {
   return {};
 }
 
-/// The kinds that carry nothing that could be impossible.
+/// Of the kinds that have no check of their own only a request for votes can carry something impossible: the log of who
+/// stands ends with an entry of an earlier term than the one in which it would lead.
 RAFT_NODE_TEMPLATE
 template <class Body>
-constexpr detail::verdict RAFT_NODE::check_body(const envelope&, const Body&) const {
+constexpr detail::verdict RAFT_NODE::check_body(const envelope& m, const Body& body) const {
+  if constexpr (std::same_as<Body, request_vote> || std::same_as<Body, request_pre_vote>) {
+    if (m.term < term()) return {};
+    const term_t would_lead_in = std::same_as<Body, request_vote> ? m.term : m.term.next();
+    if (body.last_log_index.value > detail::number_limit || body.last_log_term >= would_lead_in ||
+        (body.last_log_index == index_t{}) != (body.last_log_term == term_t{})) {
+      return {errc::impossible, "votes are asked for with a log that no server has in this term"};
+    }
+  }
   return {};
 }
 
-/// [paper §5.2, election safety]: a term has one leader. (A leader itself refuses by the table.)
+/// [paper §5.2, election safety]: a term has one leader. (A leader itself refuses by the table; who led this term and
+/// made way knows it still.)
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::second_leader(const envelope& m) const {
   const auto* f = std::get_if<follower>(&role_);
-  return f != nullptr && m.term == term() && f->leader != nobody && f->leader != m.from;
+  if (f == nullptr || m.term != term()) return false;
+  return f->leader == nobody ? taken_.term() == term() : f->leader != m.from;
 }
 
 RAFT_NODE_TEMPLATE
