@@ -262,4 +262,4 @@ printf '\n%-10s %-7s %6s %6s %7s\n%s\n' group "" passed failed time "$table"
 echo "took $((SECONDS / 60)) min $((SECONDS % 60)) s"
 printf '%s' "$skipped"
 echo "$all_passed passed, $all_failed failed"
-[ "$all_failed" = 0 ]
+[ "$all_failed" = 0 ] && [ "$all_passed" != 0 ]

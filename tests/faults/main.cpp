@@ -183,8 +183,8 @@ class run {
   steady::duration await_order() {
     const auto begin = steady::now();
     std::string what;
-    require(within(bound, [&] { return (what = site_.disorder()).empty(); }),
-            "not in order after " + std::to_string(bound.count()) + " ms: " + what);
+    const bool there = within(bound, [&] { return (what = site_.disorder()).empty(); });
+    require(there, "not in order after " + std::to_string(bound.count()) + " ms: " + what);
     return steady::now() - begin;
   }
   void note_order(steady::duration took) { worst_order_ = std::max(worst_order_, took); }

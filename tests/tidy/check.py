@@ -261,13 +261,20 @@ def readme_shows_examples(tree):
 
 
 def readme_names_tests(tree):
-    """A test that the engine's README names, as folder/name_test: "its title", is there."""
-    name = "include/raft/README.md"
-    readme = re.sub(r"\n\s+", lambda gap: " " * len(gap[0]), tree.text.get(name, ""))
-    for named in re.finditer(r'([\w/]+_test): "([^"]+)"', readme):
-        title = " ".join(named[2].split())
-        if title not in tree.text.get(f"tests/{named[1]}.cpp", ""):
-            yield name, tree.text[name].count("\n", 0, named.start()) + 1, f'{named[1]} has no test "{title}"'
+    """What a README names as folder/file: "a title" is there: a test, a scenario, a fault or meter of the simulator."""
+    simulator = "".join(text for name, text in tree.text.items() if name.startswith("include/raft/testing/"))
+    for name in ("include/raft/README.md", "tests/README.md"):
+        readme = re.sub(r"\n\s+", lambda gap: " " * len(gap[0]), tree.text.get(name, ""))
+        for named in re.finditer(r'([\w/]+_test|e2e/main|faults/nemesis|simulator): "([^"]+)"', readme):
+            where, title = named[1], " ".join(named[2].split())
+            files = (tree.text.get(f"tests/{where}.{kind}", "") for kind in ("cpp", "hpp"))
+            wanted = title if where.endswith("_test") else f'"{title}"'
+            if wanted not in (simulator if where == "simulator" else "".join(files)):
+                line = tree.text[name].count("\n", 0, named.start()) + 1
+                yield name, line, f'{where} has no test "{title}"'
+        for named in re.finditer(r"`((?:tests|include|examples|bench)/[\w/]+\.\w+)`", readme):
+            if named[1] not in tree.text:
+                yield name, tree.text[name].count("\n", 0, named.start()) + 1, f"{named[1]} is not there"
 
 
 def every_input_is_recorded(tree):

@@ -117,6 +117,12 @@ class Rules(unittest.TestCase):
         gone = {**tests, readme: 'x\n- impl/a_test: "one: a long tale"\n'}
         self.assertEqual(findings(check.readme_names_tests, there), [])
         self.assertEqual(findings(check.readme_names_tests, gone), [(readme, 2)])
+        others = {"include/raft/testing/plan.hpp": '{"split"}\n', "tests/e2e/main.cpp": '{"full", full}\n',
+                  "tests/README.md": '| simulator: "split" | e2e/main: "full" | `tests/e2e/main.cpp` |\n'}
+        self.assertEqual(findings(check.readme_names_tests, others), [])
+        for old, new in (("split", "splits"), ("full", "ful"), ("main.cpp", "mein.cpp")):
+            wrong = {**others, "tests/README.md": others["tests/README.md"].replace(old, new)}
+            self.assertEqual(findings(check.readme_names_tests, wrong), [("tests/README.md", 1)])
 
     def test_readme_shows_examples(self):
         example = {"examples/a/main.cpp": "#include <a>\n\nint main() {\n  return 0;\n}\n"}
