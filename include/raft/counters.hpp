@@ -50,16 +50,34 @@ struct counters {
   std::uint64_t elections_won = 0;
   std::uint64_t step_downs = 0;
   std::uint64_t votes_granted = 0;
+  std::uint64_t vote_requests_ignored = 0;
+  std::uint64_t campaigns_declined = 0;
+  // Leadership by wish.
+  std::uint64_t transfers = 0;
+  std::uint64_t transfers_done = 0;
+  std::uint64_t transfers_timed_out = 0;
+  std::uint64_t transfers_aborted = 0;
+  std::uint64_t transfers_refused = 0;
   // Clients.
   std::uint64_t proposed = 0;
   std::uint64_t proposed_bytes = 0;
   std::uint64_t proposals_refused = 0;
+  std::uint64_t proposals_refused_busy = 0;
+  std::uint64_t proposals_refused_not_leader = 0;
+  std::uint64_t proposals_refused_transferring = 0;
   std::uint64_t fates_applied = 0;
   std::uint64_t fates_dropped = 0;
   std::uint64_t fates_unknown = 0;
+  std::uint64_t forwarded = 0;
+  std::uint64_t forwarded_applied = 0;
+  std::uint64_t forwarded_dropped = 0;
+  std::uint64_t forwarded_unknown = 0;
+  std::uint64_t forwarded_ignored = 0;
   std::uint64_t reads_ready = 0;
   std::uint64_t reads_dropped = 0;
   std::uint64_t reads_refused = 0;
+  std::uint64_t reads_too_stale = 0;
+  std::uint64_t read_requests_ignored = 0;
   std::uint64_t changes_refused = 0;
   // The log.
   std::uint64_t committed = 0;
@@ -67,6 +85,8 @@ struct counters {
   std::uint64_t truncations = 0;
   std::uint64_t snapshots_taken = 0;
   std::uint64_t snapshots_installed = 0;
+  std::uint64_t snapshots_sent = 0;
+  std::uint64_t snapshots_wanted = 0;
   // Messages.
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
@@ -89,6 +109,9 @@ struct counters {
   std::uint64_t voters = 0;
   std::uint64_t learners = 0;
   std::uint64_t joint = 0;
+  std::uint64_t promotions_done = 0;
+  std::uint64_t promotions_too_slow = 0;
+  std::uint64_t promotions_aborted = 0;
   std::uint64_t peers_lost = 0;
   std::uint64_t failed = 0;
 
@@ -115,21 +138,40 @@ inline constexpr std::array metric_rows{
     metric_row{&counters::elections_won, metric_type::counter, "raft_elections_won_total", "Elections that this server won."},
     metric_row{&counters::step_downs, metric_type::counter, "raft_leader_step_downs_total", "How often this server stopped to lead."},
     metric_row{&counters::votes_granted, metric_type::counter, "raft_votes_granted_total", "Votes given to other servers."},
+    metric_row{&counters::vote_requests_ignored, metric_type::counter, "raft_vote_requests_ignored_total", "Votes asked for while a leader was heard, and so not answered."},
+    metric_row{&counters::campaigns_declined, metric_type::counter, "raft_elections_declined_total", "How often it was time to stand, or this server was asked to, and it did not: it is evacuated, lags, or may not."},
+    metric_row{&counters::transfers, metric_type::counter, "raft_leadership_transfers_total", "Transfers of leadership begun here."},
+    metric_row{&counters::transfers_done, metric_type::counter, "raft_leadership_transfers_done_total", "Those after which the target led."},
+    metric_row{&counters::transfers_timed_out, metric_type::counter, "raft_leadership_transfers_timed_out_total", "Those that the target let pass."},
+    metric_row{&counters::transfers_aborted, metric_type::counter, "raft_leadership_transfers_aborted_total", "Those that another leader, or a change of members, ended."},
+    metric_row{&counters::transfers_refused, metric_type::counter, "raft_leadership_transfers_refused_total", "Those that were asked for and refused at once."},
     metric_row{&counters::proposed, metric_type::counter, "raft_proposals_total", "Commands appended for clients of this server."},
     metric_row{&counters::proposed_bytes, metric_type::counter, "raft_proposals_bytes_total", "Bytes of those commands in their wire form."},
     metric_row{&counters::proposals_refused, metric_type::counter, "raft_proposals_refused_total", "Proposals refused at once."},
+    metric_row{&counters::proposals_refused_busy, metric_type::counter, "raft_proposals_refused_busy_total", "Those of them refused since a limit in bytes was reached."},
+    metric_row{&counters::proposals_refused_not_leader, metric_type::counter, "raft_proposals_refused_not_leader_total", "Those refused since another server leads, or none."},
+    metric_row{&counters::proposals_refused_transferring, metric_type::counter, "raft_proposals_refused_transferring_total", "Those refused while leadership was handed over."},
     metric_row{&counters::fates_applied, metric_type::counter, "raft_proposals_done_total", "Entries proposed here that were committed and applied."},
     metric_row{&counters::fates_dropped, metric_type::counter, "raft_proposals_dropped_total", "Entries proposed here that will never be committed."},
     metric_row{&counters::fates_unknown, metric_type::counter, "raft_proposals_unknown_total", "Entries proposed here whose end is out of sight."},
+    metric_row{&counters::forwarded, metric_type::counter, "raft_proposals_forwarded_total", "Commands sent on to the leader."},
+    metric_row{&counters::forwarded_applied, metric_type::counter, "raft_proposals_forwarded_done_total", "Commands proposed here by way of the leader that were committed and applied."},
+    metric_row{&counters::forwarded_dropped, metric_type::counter, "raft_proposals_forwarded_dropped_total", "Those that will never be committed."},
+    metric_row{&counters::forwarded_unknown, metric_type::counter, "raft_proposals_forwarded_unknown_total", "Those whose end is out of sight."},
+    metric_row{&counters::forwarded_ignored, metric_type::counter, "raft_proposals_forwarded_ignored_total", "Commands that others forwarded here and that may have been taken in before."},
     metric_row{&counters::reads_ready, metric_type::counter, "raft_reads_ready_total", "Linearizable reads answered."},
     metric_row{&counters::reads_dropped, metric_type::counter, "raft_reads_failed_total", "Linearizable reads that were accepted and ended without an answer."},
     metric_row{&counters::reads_refused, metric_type::counter, "raft_reads_refused_total", "Reads refused at once."},
+    metric_row{&counters::reads_too_stale, metric_type::counter, "raft_reads_too_stale_total", "Reads that may be old, asked while the state was older, or its age not known."},
+    metric_row{&counters::read_requests_ignored, metric_type::counter, "raft_read_requests_ignored_total", "Questions of members of whom earlier ones were not answered yet."},
     metric_row{&counters::changes_refused, metric_type::counter, "raft_configuration_changes_refused_total", "Membership changes refused at once."},
     metric_row{&counters::committed, metric_type::counter, "raft_proposals_committed_total", "The commit index: entries known to be committed."},
     metric_row{&counters::applied, metric_type::counter, "raft_proposals_applied_total", "The applied index: entries executed by the state machine."},
     metric_row{&counters::truncations, metric_type::counter, "raft_log_truncations_total", "How often the end of the log gave way to another leader's entries."},
     metric_row{&counters::snapshots_taken, metric_type::counter, "raft_snapshots_taken_total", "Snapshots taken of the own state machine."},
     metric_row{&counters::snapshots_installed, metric_type::counter, "raft_snapshots_installed_total", "Snapshots installed that a leader sent."},
+    metric_row{&counters::snapshots_sent, metric_type::counter, "raft_snapshots_sent_total", "How often a member began to be sent a snapshot."},
+    metric_row{&counters::snapshots_wanted, metric_type::counter, "raft_snapshots_wanted_total", "Wishes of followers for a newer snapshot than there is."},
     metric_row{&counters::sent, metric_type::counter, "raft_messages_sent_total", "Messages handed to the transport."},
     metric_row{&counters::received, metric_type::counter, "raft_messages_received_total", "Messages taken in."},
     metric_row{&counters::refused, metric_type::counter, "raft_messages_refused_total", "Messages that no correct server sends here."},
@@ -150,6 +192,9 @@ inline constexpr std::array metric_rows{
     metric_row{&counters::voters, metric_type::gauge, "raft_voters", "Voters of the membership in force (the new half of a joint one)."},
     metric_row{&counters::learners, metric_type::gauge, "raft_learners", "Learners of the membership in force."},
     metric_row{&counters::joint, metric_type::gauge, "raft_joint_configuration", "Whether the membership in force is joint: 1 if it is, else 0."},
+    metric_row{&counters::promotions_done, metric_type::counter, "raft_promotions_done_total", "Servers made voters once they had caught up."},
+    metric_row{&counters::promotions_too_slow, metric_type::counter, "raft_promotions_too_slow_total", "Servers that did not catch up in time, and stayed learners."},
+    metric_row{&counters::promotions_aborted, metric_type::counter, "raft_promotions_aborted_total", "Promotions that ended with the leadership, or with the server's removal."},
     metric_row{&counters::peers_lost, metric_type::counter, "raft_peers_lost_log_total", "Members that came back without entries that they had acknowledged."},
     metric_row{&counters::failed, metric_type::gauge, "raft_failed", "Whether a write failed and this server takes part in nothing any more."},
 };
@@ -197,12 +242,18 @@ class counting_observer {
     switch (e.what) {
       case request_kind::proposal:
         ++counts_.proposals_refused;
+        counts_.proposals_refused_busy += e.why == errc::busy ? 1 : 0;
+        counts_.proposals_refused_not_leader += e.why == errc::not_leader ? 1 : 0;
+        counts_.proposals_refused_transferring += e.why == errc::transferring ? 1 : 0;
         break;
       case request_kind::read:
-        ++counts_.reads_refused;
+        ++(e.why == errc::too_stale ? counts_.reads_too_stale : counts_.reads_refused);
         break;
       case request_kind::change:
         ++counts_.changes_refused;
+        break;
+      case request_kind::transfer:
+        ++counts_.transfers_refused;
         break;
     }
   }
@@ -212,6 +263,23 @@ class counting_observer {
     counts_.fates_dropped += e.what == fate::dropped ? n : 0;
     counts_.fates_unknown += e.what == fate::unknown ? n : 0;
   }
+  constexpr void on(const events::proposal_forwarded&) noexcept { ++counts_.forwarded; }
+  constexpr void on(const events::forwarded_ended& e) noexcept {
+    counts_.forwarded_applied += e.what == fate::applied ? 1 : 0;
+    counts_.forwarded_dropped += e.what == fate::dropped ? 1 : 0;
+    counts_.forwarded_unknown += e.what == fate::unknown ? 1 : 0;
+  }
+  constexpr void on(const events::transfer_begun&) noexcept { ++counts_.transfers; }
+  constexpr void on(const events::transfer_ended& e) noexcept {
+    counts_.transfers_done += e.what == transfer_fate::done ? 1 : 0;
+    counts_.transfers_timed_out += e.what == transfer_fate::timed_out ? 1 : 0;
+    counts_.transfers_aborted += e.what == transfer_fate::aborted ? 1 : 0;
+  }
+  constexpr void on(const events::promotion_ended& e) noexcept {
+    counts_.promotions_done += e.what == promotion_fate::promoted ? 1 : 0;
+    counts_.promotions_too_slow += e.what == promotion_fate::too_slow ? 1 : 0;
+    counts_.promotions_aborted += e.what == promotion_fate::aborted ? 1 : 0;
+  }
   constexpr void on(const events::read_answered& e) noexcept {
     ++(e.what == read_fate::ready ? counts_.reads_ready : counts_.reads_dropped);
   }
@@ -220,6 +288,10 @@ class counting_observer {
   constexpr void on(const events::log_truncated&) noexcept { ++counts_.truncations; }
   constexpr void on(const events::snapshot_taken&) noexcept { ++counts_.snapshots_taken; }
   constexpr void on(const events::snapshot_installed&) noexcept { ++counts_.snapshots_installed; }
+  constexpr void on(const events::snapshot_wanted&) noexcept { ++counts_.snapshots_wanted; }
+  constexpr void on(const events::peer_changed& e) noexcept {
+    counts_.snapshots_sent += e.state == progress_state::snapshot ? 1 : 0;
+  }
   constexpr void on(const events::message_sent& e) noexcept {
     ++counts_.sent;
     if (e.kind == detail::kind_of<append_entries>()) {
@@ -243,7 +315,14 @@ class counting_observer {
     }
   }
   constexpr void on(const events::message_refused&) noexcept { ++counts_.refused; }
-  constexpr void on(const events::message_ignored&) noexcept { ++counts_.ignored; }
+  constexpr void on(const events::message_ignored& e) noexcept {
+    ++counts_.ignored;
+    counts_.vote_requests_ignored += e.why == ignored_reason::has_leader ? 1 : 0;
+    counts_.campaigns_declined +=
+        e.why == ignored_reason::would_not_lead || e.why == ignored_reason::cannot_campaign ? 1 : 0;
+    counts_.forwarded_ignored += e.why == ignored_reason::maybe_taken ? 1 : 0;
+    counts_.read_requests_ignored += e.why == ignored_reason::asks_too_much ? 1 : 0;
+  }
   constexpr void on(const events::configuration_changed& e) noexcept {
     ++counts_.configuration_changes;
     counts_.voters = e.now->voters.size();

@@ -118,13 +118,18 @@ class taken_proposals {
   }
 
   /// Whether this was surely not taken in before; it is now. What is older than the last 64 of its session, and what
-  /// comes when more sessions were seen than can be remembered, may have been.
-  [[nodiscard]] constexpr bool take(node_id from, std::uint64_t session, std::uint64_t serial) {
-    for (seen& s : sessions_) {
+  /// comes when more sessions were seen than can be remembered, may have been. Each member has room of its own for
+  /// most_sessions starts in a term; all strangers together have as much. So one that starts over and over, or makes
+  /// sessions up, takes no room of the others, and gets no answers itself until the term ends.
+  [[nodiscard]] constexpr bool take(node_id from, bool member, std::uint64_t session, std::uint64_t serial) {
+    std::size_t others = 0;
+    for (std::size_t i = sessions_.size(); i-- != 0;) {
+      seen& s = sessions_[i];
       if (s.from == from && s.session == session) return s.take(serial);
+      others += (member ? s.from == from : s.of_stranger) ? 1 : 0;
     }
-    if (sessions_.size() == most_sessions) return false;
-    sessions_.push_back({from, session, serial, 1});
+    if (others >= most_sessions) return false;
+    sessions_.push_back({from, !member, session, serial, 1});
     return true;
   }
 
@@ -139,13 +144,15 @@ class taken_proposals {
       return std::pair{w.name_of(a.from), a.session} < std::pair{w.name_of(b.from), b.session};
     });
     w(sorted.size());
-    for (const auto& [from, session, highest, mask] : sorted) w(from, session, highest, mask);
+    for (const auto& [from, stranger, session, highest, mask] : sorted) w(from, stranger, session, highest, mask);
   }
 
+  static constexpr std::size_t most_sessions = 64;
+
  private:
-  static constexpr std::size_t most_sessions = 256;
   struct seen {
     node_id from{};
+    bool of_stranger = false;  ///< When it was first seen.
     std::uint64_t session = 0;
     std::uint64_t highest = 0;
     std::uint64_t mask = 0;  ///< Bit k: highest - k was taken in.

@@ -226,12 +226,9 @@ class node {
   || requires(Observer& o) { o.on(events::fate_told{}); };
   static constexpr bool restores_elsewhere = requires { requires bool(StateMachine::restores_elsewhere); };
   static constexpr bool applies_elsewhere = requires { requires bool(StateMachine::applies_elsewhere); };
-
   // ---------------------------------------------------------------------------------------------- the table
-  //
   // For each kind of message, what each role does with it once the term rule has passed it. Every pair is listed: a new
   // kind without a line here, or a line without a role, does not compile.
-
   template <class Body>
   using row = detail::row<node, Body>;
   // clang-format off
@@ -303,7 +300,7 @@ class node {
   [[nodiscard]] constexpr node_id best_peer() const;
   constexpr result<void> begin_transfer(node_id target);
   [[gnu::cold]] constexpr void pursue_transfer(leader_role& lead);
-  [[gnu::cold]] constexpr void renew_transfer();
+  [[gnu::cold]] constexpr void renew_transfer(leader_role& lead);
   [[gnu::cold]] constexpr void report_transfer();
   constexpr void ask_to_stand(leader_role& lead, node_id successor);
   [[gnu::cold]] constexpr void retire(leader_role& lead);
@@ -368,6 +365,8 @@ class node {
   [[gnu::cold]] constexpr void answer_asked(leader_role& lead);
   constexpr detail::verdict on_read_reply(const envelope& m, const read_reply& reply);
   [[nodiscard]] constexpr result<void> check_forwarding(payload command);
+  [[nodiscard]] constexpr detail::verdict check_forwarded(const leader_role* lead, payload command,
+                                                          std::uint64_t& bytes) const;
   constexpr detail::verdict on_forwarded_proposal(const envelope& m, const forwarded_proposal& request);
   constexpr detail::verdict on_forwarded_reply(const envelope& m, const forwarded_proposal_reply& reply);
   [[nodiscard]] constexpr std::optional<fate> fate_of(index_t index, term_t of) const;
@@ -381,6 +380,7 @@ class node {
   constexpr bool leave_joint_by_itself(leader_role& lead);
   [[nodiscard]] constexpr bool is_removed() const;
   [[gnu::cold]] constexpr bool pursue_promotion();
+  [[nodiscard]] constexpr std::int64_t patience_for(const peer& p) const;
   [[gnu::cold]] constexpr void report_promotion();
   [[gnu::cold]] constexpr void refresh_configuration();
   constexpr void match_peers_to(leader_role& lead);

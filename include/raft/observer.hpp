@@ -23,10 +23,12 @@ enum class ignored_reason : std::uint8_t {
   wrong_role,       ///< An answer to a role that this node no longer has.
   cannot_campaign,  ///< A node that is to stand may not (no voter, a snapshot is pending, its log lacks something).
   would_not_lead,   ///< A node that could stand lets others go first (evacuated, or its state machine lags).
+  maybe_taken,      ///< A forwarded proposal that may have been taken in before: a doubled or a very late one.
+  asks_too_much,    ///< A read request of a member of whom others are not answered yet.
 };
 
 /// What a client or an operator asks of a node.
-enum class request_kind : std::uint8_t { proposal, read, change };
+enum class request_kind : std::uint8_t { proposal, read, change, transfer };
 
 namespace events {
 
@@ -133,6 +135,18 @@ struct fate_told {
   term_t term{};
   fate what{};
 };
+/// A command was sent to the leader, see `node::propose_anywhere`.
+struct proposal_forwarded {
+  node_id to{};
+  term_t term{};
+  std::uint64_t bytes = 0;
+};
+/// What became of one that was asked in that way, here or at the leader. Index zero: it got no place.
+struct forwarded_ended {
+  fate what{};
+  proposal place{};
+};
+/// How making a server a voter ended, see `node::add_server`.
 struct promotion_ended {
   node_id server{};
   promotion_fate what{};

@@ -172,7 +172,8 @@ struct options {
   // ---- membership [thesis 4.2.1]
 
   /// How many rounds of replication `add_server` gives a learner to complete one within election_timeout_min, and for
-  /// how many election_timeout_max it may be silent. 1 to 1000.
+  /// how many election_timeout_max it may be silent, or have no more of the log or of the snapshot than before. 1 to
+  /// 1000.
   std::uint32_t promotion_rounds = 10;
 
   // ---- snapshots [paper §7]

@@ -81,8 +81,9 @@ enum class transfer_fate : std::uint8_t {
 /// How making a server a voter ended, see `node::add_server`.
 enum class promotion_fate : std::uint8_t {
   promoted = 1,  ///< It votes, and that is committed.
-  too_slow,  ///< No round of options.promotion_rounds was fast enough, or it was silent for so long. It is a learner.
-  aborted,   ///< Leadership was lost, or it was removed, or lost its log. The configuration tells what it is.
+  too_slow,      ///< No round of options.promotion_rounds was fast enough, or it was silent, or answered and came no
+                 ///< further, for so many election timeouts. It is a learner.
+  aborted,       ///< Leadership was lost, or it was removed, or lost its log. The configuration tells what it is.
 };
 
 /// Where a proposal stands in the log; it is done when an entry with this index AND this term is applied.

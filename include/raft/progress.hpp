@@ -38,6 +38,7 @@ struct progress {
   std::uint64_t snapshot_offset = 0;  ///< and how many of its bytes the member has.
   bool requested = false;             ///< snapshot: the member asked for it, and nothing else ends it.
   bool carried = false;               ///< snapshot: the Transport carries it, out of band.
+  bool passed_over = false;           ///< It let a transfer of leadership pass: others are preferred to it.
   TimePoint sent_at{};                ///< snapshot: when the chunk under way was sent.
   TimePoint moved_at{};               ///< snapshot: when snapshot_offset moved last.
   TimePoint heard_at{};               ///< When the latest answer came; at the start of the term, then.

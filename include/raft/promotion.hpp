@@ -6,7 +6,8 @@
 //   add_server -> (a learner) -> rounds, each of which sends what the log held when it began -> (a voter) -> its fate
 //
 // A round that took less than an election timeout shows that the server will not hold the cluster up when it votes.
-// It is the leader's alone: it ends with the leadership, and the next leader knows nothing of it.
+// There is a limited number of them, and each ends: a server that comes no further for too long, answering or not, is
+// given up. It is the leader's alone: it ends with the leadership, and the next leader knows nothing of it.
 
 #include <cstdint>
 
@@ -28,6 +29,9 @@ struct promotion {
   index_t goal{};          ///< rounds: where the log ended when the present one began,
   TimePoint began{};       ///< and when that was.
   std::uint32_t round{};   ///< Which one it is, from 1 on.
+  index_t match{};         ///< rounds: how much of the log the server has had at the most,
+  std::uint64_t offset{};  ///< and of the snapshot that leads to more of it,
+  TimePoint moved_at{};    ///< and when it came so far.
   promotion_fate ended{};  ///< Not zero: how it ended, which is not told yet.
 
   [[nodiscard]] constexpr bool under_way() const noexcept { return target != nobody; }
@@ -36,7 +40,14 @@ struct promotion {
     at = stage::rounds;
     goal = last;
     began = now;
-    ++round;
+    if (round++ == 0) moved_at = now;
+  }
+  /// The server has so much of the log, and so many bytes of a snapshot.
+  constexpr void note(index_t so_far, std::uint64_t bytes, TimePoint now) noexcept {
+    if (so_far < match || (so_far == match && bytes <= offset)) return;
+    match = so_far;
+    offset = bytes;
+    moved_at = now;
   }
 };
 

@@ -78,6 +78,9 @@ struct leader {
   std::uint64_t read_round = 0;              ///< and the last one that was begun when some did.
   raft::pace<TimePoint> pace{};              ///< Used with options.snapshot_bytes_per_second.
   raft::lease<TimePoint> lease{};            ///< Used with options.lease_reads.
+  TimePoint offers_since{};  ///< Of a leader that would rather not lead: since when it offers leadership to one after
+  bool offers = false;       ///< the other, if it does;
+  TimePoint offers_again{};  ///< and until when it does not, since nobody took it.
 
   /// Whether a chunk of a snapshot could leave if the limit on their bytes allowed it.
   [[nodiscard]] constexpr bool chunk_waits() const {

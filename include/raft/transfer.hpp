@@ -30,7 +30,6 @@ struct transfer {
   bool refuses = false;     ///< Proposals are refused, so that the target catches up for good.
   bool asked = false;       ///< The target was asked to stand since the last heartbeat,
   bool ever_asked = false;  ///< or at any time.
-  node_id passed_over{};    ///< The target of the last transfer that timed out: others are preferred to it.
 
   [[nodiscard]] constexpr bool under_way() const noexcept { return target != nobody; }
   /// What those are told who ask for something that has to wait for its end.
@@ -40,11 +39,9 @@ struct transfer {
 
   /// Precondition: none is under way.
   constexpr void begin(node_id to, term_t in, index_t end_of_log, TimePoint until, bool refuse_at_once) noexcept {
-    *this = {to, in, end_of_log, until, refuse_at_once, false, false, passed_over};
+    *this = {to, in, end_of_log, until, refuse_at_once, false, false};
   }
-  constexpr void end(transfer_fate what) noexcept {
-    *this = {{}, {}, {}, {}, false, false, false, what == transfer_fate::timed_out ? target : node_id{}};
-  }
+  constexpr void end() noexcept { *this = {}; }
 };
 
 /// Whether a peer may be handed leadership: a voter of the configuration, of the incoming half of a joint one.
@@ -54,12 +51,12 @@ template <class TimePoint>
 }
 
 /// Of the peers that may take over and were heard less than `limit` ago the one that has the most of the log, the
-/// smallest id among equals; `passed_over` only if there is no other. Nobody if there is none. O(peers).
+/// smallest id among equals; one that let a transfer pass only if there is no other. Nobody if there is none. O(peers).
 template <class TimePoint, class Duration>
 [[nodiscard]] constexpr node_id best_successor(const std::vector<progress<TimePoint>>& peers, const configuration& c,
-                                               TimePoint now, Duration limit, node_id passed_over) noexcept {
+                                               TimePoint now, Duration limit) noexcept {
   const progress<TimePoint>* best = nullptr;
-  const auto rank = [=](const progress<TimePoint>& p) { return std::pair{p.id != passed_over, p.match}; };
+  const auto rank = [](const progress<TimePoint>& p) { return std::pair{!p.passed_over, p.match}; };
   for (const auto& p : peers) {
     if (!may_take_over(p, c) || now - p.heard_at >= limit) continue;
     if (best == nullptr || rank(p) > rank(*best)) best = &p;

@@ -61,6 +61,7 @@ struct leader_absence {
     restoring_snapshot,   ///< A snapshot is on its way into the state machine; nobody stands meanwhile.
     not_a_voter,          ///< This node has no vote and cannot stand: it waits until another one leads.
     election_timer,       ///< This node waits for its election timer, or for another one to lead.
+    lets_others_first,    ///< It would rather not lead (evacuated, or its machine lags): see options.campaign_grace.
     pre_votes_refused,    ///< `refused` do not support it (their log is further, or they hear a leader).
     pre_votes_missing,    ///< Too few have answered: `silent` have not.
     own_vote_not_stored,  ///< Its own vote is not durable yet.
@@ -92,6 +93,7 @@ struct peer_pause {
     gathering,      ///< options.eager_messages are under way; more gathers until an answer, a full message or a tick.
     not_at_hand,    ///< Its entries are in cold storage.
     chunk_limit,    ///< options.snapshot_bytes_per_second are used up; the next chunk of the snapshot waits.
+    carried,        ///< The Transport brings the snapshot over, out of band; it has told of `snapshot_offset` bytes.
   };
   cause why{};
   node_id peer{};
@@ -247,6 +249,9 @@ constexpr void say_shortage(sentence& s, std::size_t needed, lacking halves) noe
       return s << "this node has no vote and waits for another one to lead";
     case leader_absence::cause::election_timer:
       return s << "no leader is known in term " << a.term << "; this node stands when its election timer fires";
+    case leader_absence::cause::lets_others_first:
+      return s << "no leader is known in term " << a.term
+               << "; this node would rather not lead and lets campaign_grace election timeouts pass before it stands";
     case leader_absence::cause::own_vote_not_stored:
       return s << "this node stands in term " << a.term << "; its own vote is not durable yet";
     case leader_absence::cause::pre_votes_refused:
@@ -297,6 +302,9 @@ constexpr void say_shortage(sentence& s, std::size_t needed, lacking halves) noe
     case peer_pause::cause::chunk_limit:
       return s << " has " << p.snapshot_offset << " of " << p.snapshot_size
                << " bytes of the snapshot; the next ones wait for snapshot_bytes_per_second";
+    case peer_pause::cause::carried:
+      return s << " is brought the snapshot out of band: it has told of " << p.snapshot_offset << " of "
+               << p.snapshot_size << " bytes";
   }
   return s;
 }

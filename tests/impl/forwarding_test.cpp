@@ -51,6 +51,23 @@ TEST_CASE("propose_anywhere: a follower sends the command to the leader, and its
   CHECK(c[1].machine().forwards.empty());
 }
 
+TEST_CASE("propose_anywhere: what is sent on, and how each one ends, can be watched") {
+  auto b = follower_of_one();
+  CHECK(b->propose_anywhere("x", 7));
+  const auto request = b->only<forwarded_proposal>();
+  const auto sent = b->told<events::proposal_forwarded>();
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].to == 1_n);
+  CHECK(sent[0].term == 1_t);
+  CHECK(sent[0].bytes == entry_bytes(1));
+  CHECK(b->told<events::forwarded_ended>().empty());
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{request.session, request.serial, {}, 3_n})));
+  const auto ended = b->told<events::forwarded_ended>();
+  REQUIRE(ended.size() == 1);
+  CHECK(ended[0].what == fate::dropped);
+  CHECK(ended[0].place == proposal{});
+}
+
 TEST_CASE("propose_anywhere: on the leader the fate is told in the same way") {
   auto alone = start(1_n, {.members = voters(1)});
   win(*alone);
@@ -215,6 +232,46 @@ TEST_CASE("on_forwarded_proposal: strangers are not heard, and take no room from
   CHECK(a->last() == end);
   CHECK(a->told<events::message_ignored>().back().why == ignored_reason::not_a_member);
   CHECK(answer(*a, forward("x", 1)) == forwarded_proposal_reply{5, 1, end.next(), 1_n});
+}
+
+TEST_CASE("on_forwarded_proposal: who starts over and over, or makes sessions up, takes no room of the others") {
+  auto a = leader_one();
+  std::uint64_t taken = 0;
+  for (std::uint64_t session = 1; session <= 1000; ++session) {
+    taken += answer(*a, forward("x", 1, 1_t, session)) != no_answer ? 1 : 0;
+  }
+  CHECK(taken == taken_proposals::most_sessions);
+  CHECK(a->told<events::message_ignored>().back().why == ignored_reason::maybe_taken);
+  CHECK(answer(*a, forward("y", 2, 1_t, 1)).index != 0_i);  // those that are known go on
+  const auto of = [](node_id who, std::uint64_t session) {
+    return say(who, 1_n, 1_t, forwarded_proposal{session, 1, payload_of("z")});
+  };
+  CHECK(answer(*a, of(3_n, 1)) == forwarded_proposal_reply{1, 1, index_t{1 + taken + 2}, 1_n});
+  // Who leads no more hears strangers, and refuses them: so many of them as it can remember.
+  a->now() += 1000;
+  a->tick();
+  REQUIRE_FALSE(a->leads());
+  REQUIRE(a->term() == 1_t);
+  std::uint64_t refused = 0;
+  for (std::uint64_t stranger = 100; stranger < 1000; ++stranger) {
+    refused += answer(*a, of(node_id{stranger}, 1)) != no_answer ? 1 : 0;
+  }
+  CHECK(refused == taken_proposals::most_sessions);
+  CHECK(answer(*a, of(3_n, 2)).session == 2);
+}
+
+TEST_CASE("on_forwarded_proposal: each refusal is told to whoever watches, with its reason") {
+  setup how;
+  how.options.max_entry_bytes = 8;
+  auto a = start(1_n, {.members = voters(3)}, how);
+  win(*a);
+  CHECK(answer(*a, forward("123456789", 1)).index == 0_i);
+  CHECK(a->told<events::request_refused>().back().why == errc::too_large);
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  CHECK(a->transfer_to(2_n));
+  CHECK(answer(*a, forward("x", 2)).index == 0_i);
+  CHECK(a->told<events::request_refused>().back().why == errc::transferring);
+  CHECK(a->told<events::request_refused>().size() == 2);
 }
 
 TEST_CASE("on_forwarded_proposal: who led refuses what it surely did not take in, and forwards nothing") {

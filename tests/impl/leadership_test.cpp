@@ -602,6 +602,63 @@ TEST_CASE("evacuate: whoever is evacuated takes no leadership, and the leader tr
   CHECK(c[1].machine().transfers == fates{{2_n, transfer_fate::timed_out}, {3_n, transfer_fate::done}});
 }
 
+TEST_CASE("evacuate: each voter is offered leadership before any is offered it again") {
+  cluster c{5};
+  c.elect(1);
+  c.spread();
+  c[2].evacuate();
+  c[3].evacuate();
+  c[4].evacuate();
+  c[1].evacuate();
+  c.pass(3 * (timeout + 100) + 50);
+  CHECK(c[5].leads());
+  CHECK(c[1].machine().transfers == fates{{2_n, transfer_fate::timed_out},
+                                          {3_n, transfer_fate::timed_out},
+                                          {4_n, transfer_fate::timed_out},
+                                          {5_n, transfer_fate::done}});
+}
+
+TEST_CASE("evacuate: if every server is evacuated, the leader serves on, and looks for another now and then") {
+  cluster c = led_by_one();
+  for (const std::uint64_t id : c.ids()) c[id].evacuate();
+  int refused = 0;
+  constexpr int asked = 4000;
+  for (int i = 0; i < asked; ++i) {
+    c.pass(10);
+    REQUIRE(c[1].leads());
+    const auto done = c[1].propose("x");
+    if (done) continue;
+    CHECK(done.error().code == errc::transferring);
+    ++refused;
+  }
+  CHECK(refused > asked / 30);
+  CHECK(refused <= asked * 11 / 100);
+  const std::size_t offers = c[1].machine().transfers.size();
+  CHECK(offers >= 8);
+  CHECK(offers % 2 == 0);
+  for (std::size_t i = 0; i < offers; ++i) {
+    CHECK(c[1].machine().transfers[i] == recorder::transfer{node_id{2 + i % 2}, transfer_fate::timed_out});
+  }
+  // Who changes its mind is found, and the operator's own word is obeyed at once.
+  c[3].stop_evacuation();
+  c.pass(12 * 2 * timeout);
+  CHECK(c[3].leads());
+  cluster d = led_by_one();
+  for (const std::uint64_t id : d.ids()) d[id].evacuate();
+  d.pass(3 * timeout);
+  d[2].stop_evacuation();
+  d[1].evacuate();
+  d.pass(2 * timeout);
+  CHECK(d[2].leads());
+}
+
+TEST_CASE("evacuate: if every server is evacuated and none leads, one of them stands all the same") {
+  cluster c{3};
+  for (const std::uint64_t id : c.ids()) c[id].evacuate();
+  server& leader = c.await_leader((4 + 4) * timeout);
+  CHECK(leader.propose("x"));
+}
+
 TEST_CASE("stop_evacuation: the server stands and takes leadership again") {
   cluster c = led_by_one();
   c[3].evacuate();

@@ -108,6 +108,81 @@ TEST_CASE("pursue_promotion: a server that is silent is given up, too") {
   CHECK(same(a->machine().promotions, {{4_n, promotion_fate::too_slow}}));
 }
 
+TEST_CASE("pursue_promotion: a server that answers and comes no further is given up, too") {
+  auto a = leader_of_three({.options = {.check_quorum = false, .promotion_rounds = 2}});
+  REQUIRE(a->add({4_n, {}}));
+  REQUIRE(a->propose("x"));
+  commit_all(*a);  // the first round begins at 0, up to 3
+  const auto answers_until = [&a](ms until, index_t match) {
+    while (a->now() < until) {
+      a->pass(50);
+      ack(*a, 4_n, match);
+    }
+  };
+  answers_until(550, 0_i);
+  CHECK(a->machine().promotions.empty());
+  ack(*a, 4_n, 1_i);  // a step counts the time anew
+  answers_until(1100, 1_i);
+  CHECK(a->machine().promotions.empty());
+  answers_until(1150, 1_i);
+  CHECK(same(a->machine().promotions, {{4_n, promotion_fate::too_slow}}));
+  CHECK(a->status().configuration.learners == std::vector{4_n});
+}
+
+TEST_CASE("pursue_promotion: bytes of a snapshot are steps, each but once") {
+  setup how{.options = {.check_quorum = false, .promotion_rounds = 2}};
+  how.options.snapshot_chunk_bytes = 10;
+  const std::string image(40, 's');
+  auto a =
+      start(1_n, {.term = 1, .members = voters(3), .base = {9_i, 1_t}, .snapshot = {9_i, 1_t}, .image = image}, how);
+  win(*a);
+  commit_all(*a);
+  REQUIRE(a->add({4_n, {}}));
+  commit_all(*a);
+  CHECK(a->step(say(4_n, 1_n, a->term(), refused(a->last(), {}, 0_i))));
+  const std::uint64_t id = a->log().snapshot().id;
+  const auto holds = [&](std::uint64_t bytes) {
+    CHECK(a->step(say(4_n, 1_n, a->term(), install_snapshot_reply{9_i, id, bytes, false, 0})));
+  };
+  for (const std::uint64_t bytes : {10U, 20U, 30U}) {
+    a->pass(550);
+    holds(bytes);
+    CHECK(a->machine().promotions.empty());
+  }
+  for (int again = 0; again < 11; ++again) {  // it loses the bytes, and takes the same ones again
+    a->pass(50);
+    holds(again % 2 == 0 ? 0 : 30);
+  }
+  CHECK(a->machine().promotions.empty());
+  a->pass(50);
+  CHECK(same(a->machine().promotions, {{4_n, promotion_fate::too_slow}}));
+}
+
+TEST_CASE("patience_for: what the leader itself has a server wait for is not held against it") {
+  setup how{.options = {.check_quorum = false, .promotion_rounds = 1}};
+  how.options.snapshot_chunk_bytes = 10;
+  const auto given_up_after = [](const setup& with) {
+    const std::string image(40, 's');
+    auto a =
+        start(1_n, {.term = 1, .members = voters(3), .base = {9_i, 1_t}, .snapshot = {9_i, 1_t}, .image = image}, with);
+    win(*a);
+    commit_all(*a);
+    REQUIRE(a->add({4_n, {}}));
+    commit_all(*a);
+    CHECK(a->step(say(4_n, 1_n, a->term(), refused(a->last(), {}, 0_i))));
+    const ms begin = a->now();
+    while (a->machine().promotions.empty() && a->now() < begin + 100'000) a->pass(10);
+    return a->now() - begin;
+  };
+  CHECK(given_up_after(how) == 300);
+  how.options.snapshot_bytes_per_second = 10;  // its turn comes every three seconds
+  CHECK(given_up_after(how) == 300 + 4000);
+  how.options.snapshot_bytes_per_second = 0;
+  how.carrier = true;
+  how.options.snapshot_carry_timeout = 5000;
+  CHECK(given_up_after(how) == 5000);
+}
+
 TEST_CASE("leave_leadership: a promotion ends with the leadership, in a fate; a failed node's, too") {
   auto a = leader_of_three();
   REQUIRE(a->add({4_n, {}}));

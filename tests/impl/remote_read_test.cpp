@@ -228,13 +228,26 @@ TEST_CASE("on_read_request: by lease without a round, and strangers get nothing"
   CHECK(a->only<read_reply>() == read_reply{5, {}, false});
 }
 
-TEST_CASE("on_read_request: what one may ask is bounded") {
+TEST_CASE("on_read_request: what one may ask is bounded, and takes nothing from the others") {
   auto a = start(1_n, {.members = voters(3)});
   win(*a);
   CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
   a->take_mail();
+  const auto let_go = [&a] {
+    return std::ranges::count(a->told<events::message_ignored>(), ignored_reason::asks_too_much,
+                              &events::message_ignored::why);
+  };
   for (std::uint64_t ticket = 1; ticket <= 100; ++ticket) CHECK(a->step(say(2_n, 1_n, 1_t, read_request{ticket})));
-  CHECK(among(a->take_mail(), kind<read_reply>()).size() == 91);  // refused: nine are under way, four a peer and one
+  CHECK(let_go() == 96);
+  CHECK(a->step(say(3_n, 1_n, 1_t, read_request{7})));
+  CHECK(among(a->take_mail(), kind<read_reply>()).empty());  // nobody is refused: reads that wait go on waiting
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i, 1))));
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i, 2))));  // the second round is for those that came during the first
+  const auto replies = among(a->take_mail(), kind<read_reply>());
+  CHECK(among(replies, to(2)).size() == 4);
+  CHECK(among(replies, to(3)) == std::vector{say(1_n, 3_n, 1_t, read_reply{7, 1_i, true})});
+  CHECK(a->step(say(2_n, 1_n, 1_t, read_request{101})));  // there is room again
+  CHECK(let_go() == 96);
 }
 
 TEST_CASE("read_anywhere: a leader that was cut off confirms nothing to those cut off with it [B129]") {

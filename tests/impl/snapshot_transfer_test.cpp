@@ -174,6 +174,9 @@ TEST_CASE("send_snapshot: the transport is offered the whole, once, and no chunk
   CHECK(a->offered().size() == 1);
   CHECK(among(a->mail(), to(2) && kind<append_entries>()).size() >= 9);  // Heartbeats go on.
   CHECK(chunks_in(*a) == 0);
+  CHECK(a->step(say(2_n, 1_n, a->term(), has(10, head))));
+  CHECK(a->why_paused(2).why == peer_pause::cause::carried);
+  CHECK(a->why_paused(2).snapshot_offset == 10);
 }
 
 TEST_CASE("send_snapshot: what arrived is installed there by the same chunks, and replication goes on") {

@@ -198,6 +198,21 @@ TEST_CASE("why_not_committed: others ask the leader, or wait for one; a failed n
 
 // ---------------------------------------------------------------------------------------------------- no leader
 
+TEST_CASE("why_no_leader: who would rather not lead says so, until it stands all the same") {
+  auto a = start(1_n, {.members = voters(3)}, {.options = {.campaign_grace = 2}});
+  a->evacuate();
+  CHECK(a->why_no_leader().why == leader_cause::lets_others_first);
+  a->stop_evacuation();
+  CHECK(a->why_no_leader().why == leader_cause::election_timer);
+  a->machine().lags = true;
+  for (int timeouts = 0; timeouts < 2; ++timeouts) {
+    CHECK(a->why_no_leader().why == leader_cause::lets_others_first);
+    a->now() = a->deadline();
+    a->tick();
+  }
+  CHECK(a->why_no_leader().why == leader_cause::election_timer);
+}
+
 TEST_CASE("why_no_leader: the timer, then who refused a pre-vote and who is silent, over rounds") {
   auto a = start(1_n, {.term = 4, .members = voters(5)});
   CHECK(a->why_no_leader().why == leader_cause::election_timer);

@@ -126,7 +126,7 @@ std::ostream& operator<<(std::ostream& out, transfer_fate what) {
 
 std::ostream& operator<<(std::ostream& out, ignored_reason why) {
   return out << name(std::array{"stale_term", "has_leader", "not_a_member", "stale_answer", "wrong_role",
-                                "cannot_campaign", "would_not_lead"},
+                                "cannot_campaign", "would_not_lead", "maybe_taken", "asks_too_much"},
                      static_cast<std::size_t>(why));
 }
 

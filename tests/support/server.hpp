@@ -30,7 +30,8 @@ using event =
                  raft::events::snapshot_installed, raft::events::node_failed, raft::events::message_sent,
                  raft::events::message_received, raft::events::proposed, raft::events::request_refused,
                  raft::events::fate_told, raft::events::read_answered, raft::events::promotion_ended,
-                 raft::events::configuration_changed, raft::events::transfer_begun, raft::events::transfer_ended>;
+                 raft::events::configuration_changed, raft::events::transfer_begun, raft::events::transfer_ended,
+                 raft::events::proposal_forwarded, raft::events::forwarded_ended>;
 
 /// What servers share: the time, and everything that they sent and nobody took in, oldest first.
 struct world {

@@ -32,7 +32,10 @@ struct clock_handle {
 };
 struct machine {
   int applied = 0;
+  bool lags = false;
   void apply(const entry&) { ++applied; }
+  [[nodiscard]] bool may_lead() const { return !lags; }
+  void on_forwarded(std::uint64_t, fate, proposal, node_id) {}
   template <class Sink>
   result<void> write_snapshot(Sink& sink) const {
     return sink(payload_of("image"));
@@ -52,8 +55,7 @@ struct small_cluster {
   std::int64_t now = 0;
   std::vector<counted> nodes{};
 
-  explicit small_cluster(std::uint64_t n) {
-    options<std::int64_t> o;
+  explicit small_cluster(std::uint64_t n, options<std::int64_t> o = {}) {
     o.trailing_entries = 0;
     for (std::uint64_t id = 1; id <= n; ++id) {
       auto made = counted::create(node_id{id}, o, id, net{&mail}, memory_log{voters(n)}, clock_handle{&now}, machine{});
@@ -151,6 +153,113 @@ TEST_CASE("counting_observer: what is refused, ignored, dropped") {
   CHECK(c.of(1).fates_dropped == 1);
 }
 
+TEST_CASE("counting_observer: why proposals, reads and transfers are refused") {
+  small_cluster c{3};
+  CHECK_FALSE(c[2].propose(payload_of("x")));
+  CHECK(c.of(2).proposals_refused_not_leader == 1);
+  CHECK_FALSE(c[2].read_stale(100));
+  CHECK(c.of(2).reads_too_stale == 1);
+  CHECK(c.of(2).reads_refused == 0);
+  CHECK_FALSE(c[2].transfer_leadership(1_n));
+  CHECK(c.of(2).transfers_refused == 1);
+  c[1].campaign();
+  c.deliver();
+  CHECK_FALSE(c[1].transfer_leadership(1_n));
+  CHECK_FALSE(c[1].transfer_leadership(9_n));
+  CHECK(c.of(1).transfers_refused == 2);
+  REQUIRE(c[1].transfer_leadership(2_n));
+  CHECK_FALSE(c[1].propose(payload_of("x")));
+  CHECK(c.of(1).proposals_refused_transferring == 1);
+  CHECK_FALSE(c[1].transfer_leadership());
+  CHECK(c.of(1).transfers_refused == 3);
+  c.deliver();
+  CHECK(c.of(1).transfers == 1);
+  CHECK(c.of(1).transfers_done == 1);
+
+  small_cluster d{3, {.max_entry_bytes = 8, .max_uncommitted_bytes = 64}};
+  d[1].campaign();
+  d.deliver();
+  for (int i = 0; i < 5; ++i) (void)d[1].propose(payload_of("12345678"));
+  CHECK(d.of(1).proposals_refused == d.of(1).proposals_refused_busy);
+  CHECK(d.of(1).proposals_refused_busy > 0);
+}
+
+TEST_CASE("counting_observer: transfers and promotions, each by its fate; who declines to stand") {
+  small_cluster c{3};
+  c[1].campaign();
+  c.deliver();
+  c[2].evacuate();
+  REQUIRE(c[1].transfer_leadership(2_n));
+  for (int i = 0; i < 7; ++i) {
+    c.now += 50;
+    c[1].tick();
+    c.deliver();
+  }
+  CHECK(c.of(1).transfers_timed_out == 1);
+  CHECK(c.of(2).campaigns_declined > 0);
+  REQUIRE(c[1].add_server({4_n, {}}));
+  c.deliver(4);
+  REQUIRE(c[1].transfer_leadership(3_n));
+  CHECK(c[1].step(say(2_n, 1_n, 9_t, append_entries_reply{}).what));
+  CHECK(c.of(1).transfers_aborted + c.of(1).transfers_timed_out == 1);  // the target may be elected yet
+  CHECK(c.of(1).promotions_aborted == 1);
+  CHECK(c.of(1).promotions_done + c.of(1).promotions_too_slow == 0);
+}
+
+TEST_CASE("counting_observer: forwarded proposals, here and there, and what is not answered") {
+  small_cluster c{3};
+  c[1].campaign();
+  c.deliver();
+  REQUIRE(c[2].propose_anywhere(payload_of("x"), 1));
+  const letter once = c.mail.front();
+  c.deliver();
+  for (int i = 0; i < 2; ++i) {
+    c.now += 50;
+    c[1].tick();
+    c.deliver();
+  }
+  CHECK(c.of(2).forwarded == 1);
+  CHECK(c.of(2).forwarded_applied == 1);
+  CHECK(c.of(1).proposed == 1);
+  CHECK(c[1].step(once.what));
+  CHECK(c.of(1).forwarded_ignored == 1);
+  REQUIRE(c[2].propose_anywhere(payload_of("x"), 2));
+  c.mail.clear();
+  c.now += 700;
+  c[2].tick();
+  CHECK(c.of(2).forwarded_unknown == 1);
+  CHECK(c.of(2).forwarded_dropped == 0);
+  for (std::uint64_t ticket = 0; ticket < 6; ++ticket) CHECK(c[1].step(say(2_n, 1_n, 1_t, read_request{ticket}).what));
+  CHECK(c.of(1).read_requests_ignored == 2);
+}
+
+TEST_CASE("counting_observer: votes that are not answered since a leader is heard") {
+  small_cluster c{3};
+  c[1].campaign();
+  c.deliver();
+  CHECK(c[2].step(say(3_n, 2_n, 2_t, request_vote{1_i, 1_t}).what));
+  CHECK(c.of(2).vote_requests_ignored == 1);
+  CHECK(c.of(2).ignored == 1);
+}
+
+TEST_CASE("counting_observer: every event that a node tells is counted, but for what other numbers show") {
+  const auto counts = []<class Event>(const Event&) {
+    return requires(counting_observer o, Event e) { o.on(e); };
+  };
+  static_assert(counts(events::started{}) && counts(events::role_changed{}) && counts(events::vote_granted{}));
+  static_assert(counts(events::message_refused{}) && counts(events::message_ignored{}));
+  static_assert(counts(events::log_truncated{}) && counts(events::commit_advanced{}) && counts(events::applied{}));
+  static_assert(counts(events::peer_changed{}) && counts(events::peer_lost_log{}));
+  static_assert(counts(events::transfer_begun{}) && counts(events::transfer_ended{}));
+  static_assert(counts(events::snapshot_taken{}) && counts(events::snapshot_wanted{}));
+  static_assert(counts(events::snapshot_installed{}) && counts(events::message_sent{}));
+  static_assert(counts(events::message_received{}) && counts(events::proposed{}));
+  static_assert(counts(events::request_refused{}) && counts(events::fate_told{}));
+  static_assert(counts(events::proposal_forwarded{}) && counts(events::forwarded_ended{}));
+  static_assert(counts(events::promotion_ended{}) && counts(events::read_answered{}));
+  static_assert(counts(events::configuration_changed{}) && counts(events::node_failed{}));
+}
+
 TEST_CASE("counting_observer: snapshots and members") {
   small_cluster c{3};
   c[1].campaign();
@@ -166,6 +275,7 @@ TEST_CASE("counting_observer: snapshots and members") {
   CHECK(c.of(1).snapshots_taken == 1);
   CHECK(c.of(1).chunks_sent == 1);
   CHECK(c.of(1).chunk_bytes_sent == 5);
+  CHECK(c.of(1).snapshots_sent == 1);
   CHECK(c.of(3).chunks_received == 1);
   CHECK(c.of(3).chunk_bytes_received == 5);
   CHECK(c.of(3).snapshots_installed == 1);

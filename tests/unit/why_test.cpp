@@ -75,7 +75,7 @@ TEST_CASE("explain: every cause has words, and the longest answer fits") {
     a.refused = many;
     CHECK(explain(a).view().size() > 10);
   }
-  for (int cause = 0; cause <= static_cast<int>(peer_pause::cause::chunk_limit); ++cause) {
+  for (int cause = 0; cause <= static_cast<int>(peer_pause::cause::carried); ++cause) {
     peer_pause p{};
     p.why = static_cast<peer_pause::cause>(cause);
     CHECK(explain(p).view().size() > 10);

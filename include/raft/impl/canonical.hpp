@@ -39,8 +39,9 @@ constexpr void canonical_role(canonical_writer& w, const roles::candidate& role,
 template <class Time>
 constexpr void canonical_peer(canonical_writer& w, const progress<Time>& p, const auto& options, const auto& time) {
   const auto& [id, match, next, state, inflight, look, waiting, prompt, heartbeat, round, suspicion, sent_bytes,
-               told_commit, snapshot_id, snapshot_offset, requested, carried, sent_at, moved_at, heard_at] = p;
-  w(id, match, next, state, look, waiting, prompt, heartbeat, round, suspicion, sent_bytes, requested);
+               told_commit, snapshot_id, snapshot_offset, requested, carried, passed_over, sent_at, moved_at,
+               heard_at] = p;
+  w(id, match, next, state, look, waiting, prompt, heartbeat, round, suspicion, sent_bytes, requested, passed_over);
   inflight.canonical(w);
   if (options.commit_at_once) w(told_commit);
   if (state == progress_state::snapshot) {
@@ -55,7 +56,7 @@ template <class Time>
 constexpr void canonical_role(canonical_writer& w, const roles::leader<Time>& role, const auto& options,
                               const auto& time) {
   const auto& [peers, counted, first_index, round, appended_bytes, uncommitted, reads, asked, wanted_round, read_round,
-               pace, lease] = role;
+               pace, lease, offers_since, offers, offers_again] = role;
   w(counted, first_index, round, appended_bytes, wanted_round, read_round);
   w.in_order(
       std::span<const progress<Time>>(peers), [](const progress<Time>& p) { return p.id; },
@@ -67,6 +68,9 @@ constexpr void canonical_role(canonical_writer& w, const roles::leader<Time>& ro
   for (const auto& [by, ticket, wanted, index] : asked) w(by, ticket, wanted, index);
   if (options.snapshot_bytes_per_second != 0) pace.canonical(w, time);
   if (options.lease_reads) lease.canonical(w, time);
+  w(offers);
+  if (offers) time(offers_since);
+  time(offers_again);
 }
 
 /// What waits in the outbox. The order counts where acknowledgements may supersede each other; requests for votes, one
@@ -102,17 +106,18 @@ constexpr void canonical_snapshots(canonical_writer& w, const waiting::snapshots
 
 template <class Time>
 constexpr void canonical_promotion(canonical_writer& w, const promotion<Time>& p, const auto& time) {
-  const auto& [target, at, goal, began, round, ended] = p;
+  const auto& [target, at, goal, began, round, match, offset, moved_at, ended] = p;
   w(target);
   if (target == nobody) return;
-  w(at, goal, round, ended);
+  w(at, goal, round, match, offset, ended);
   time(began);
+  time(moved_at);
 }
 
 template <class Time>
 constexpr void canonical_transfer(canonical_writer& w, const transfer<Time>& t, const auto& time) {
-  const auto& [target, term, goal, deadline, refuses, asked, ever_asked, passed_over] = t;
-  w(target, passed_over);
+  const auto& [target, term, goal, deadline, refuses, asked, ever_asked] = t;
+  w(target);
   if (target == nobody) return;
   w(term, goal, refuses, asked, ever_asked);
   time(deadline);

@@ -34,6 +34,7 @@ constexpr result<void> RAFT_NODE::propose_anywhere(payload command,
   open.give_up = now_ + options_.election_timeout_max + options_.election_timeout_max;
   const std::uint64_t serial = forwarded_.add(open);
   if (open.leader != nobody) {
+    tell(events::proposal_forwarded{open.leader, open.term, open.bytes});
     // It leaves in this call, while the caller's bytes are there: the term is durable.
     queue(open.leader, forwarded_proposal{forwarded_.session(), serial, command}, speaks_for::term_and_vote);
     settle();
@@ -70,21 +71,32 @@ constexpr detail::verdict RAFT_NODE::on_forwarded_proposal(const envelope& m, co
     return {};
   }
   const bool remembers = taken_.term() == term();
-  if (remembers ? !taken_.take(m.from, request.session, request.serial) : hard_.voted_for == id_) {
-    tell(events::message_ignored{m.from, ignored_reason::stale_answer});
+  const bool member = configuration_.is_member(m.from);  // a stranger, where this node leads no more
+  if (remembers ? !taken_.take(m.from, member, request.session, request.serial) : hard_.voted_for == id_) {
+    tell(events::message_ignored{m.from, ignored_reason::maybe_taken});
     return {};
   }
   forwarded_proposal_reply reply{request.session, request.serial, {}, leader()};
   std::uint64_t bytes = 0;
-  const std::span<const payload> commands{&request.command, 1};
-  if (lead != nullptr && !transfer_.refuses && check_proposal(*lead, commands, bytes)) {
+  if (const auto possible = check_forwarded(lead, request.command, bytes); possible) {
     reply.index = log_.last_index().next();
-    want_entries(entry_kind::command, commands, bytes);
+    want_entries(entry_kind::command, {&request.command, 1}, bytes);
     if constexpr (wants_fates) proposals_.back().last = reply.index;
     tell(events::proposed{{reply.index, term()}, 1, bytes});
+  } else {
+    tell(events::request_refused{request_kind::proposal, possible.error().code});
   }
   queue(m.from, reply, speaks_for::term_and_vote);
   return {};
+}
+
+/// Whether what a server forwards may be appended here. Adds up the bytes that the entry will take.
+RAFT_NODE_TEMPLATE
+constexpr detail::verdict RAFT_NODE::check_forwarded(const leader_role* lead, payload command,
+                                                     std::uint64_t& bytes) const {
+  if (lead == nullptr) return {errc::not_leader, "this node does not lead"};
+  if (transfer_.refuses) return transfer_.refusal();
+  return check_proposal(*lead, {&command, 1}, bytes);
 }
 
 RAFT_NODE_TEMPLATE
@@ -137,6 +149,7 @@ constexpr void RAFT_NODE::resolve_forwarded() {
     if (!what && (failed_ || now_ >= open.give_up)) what = fate::unknown;
     if (!what) return false;
     const proposal place = open.index == index_t{} ? proposal{} : proposal{open.index, open.term};
+    tell(events::forwarded_ended{*what, place});
     if constexpr (hears_of_forwards<StateMachine>) machine_.on_forwarded(open.context, *what, place, open.leader);
     return true;
   });

@@ -16,12 +16,13 @@ RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::transfer_leadership(node_id target) {
   const detail::entered guard{inside_};
   if (target == id_ && std::holds_alternative<leader_role>(role_)) {
-    return {errc::ineligible, "this node leads already"};
+    return refuse_request(request_kind::transfer, {errc::ineligible, nobody, 0, "this node leads already"});
   }
   now_ = clock_.now();
-  auto begun = begin_transfer(target);
-  if (begun) settle();
-  return begun;
+  const auto begun = begin_transfer(target);
+  if (!begun) return refuse_request(request_kind::transfer, begun.error());
+  settle();
+  return {};
 }
 
 RAFT_NODE_TEMPLATE
@@ -30,8 +31,11 @@ constexpr result<node_id> RAFT_NODE::transfer_leadership() {
   now_ = clock_.now();
   const node_id target = best_peer();
   const auto begun = begin_transfer(target);
-  if (!begun && begun.error().code != errc::ineligible) return begun.error();
-  if (!begun) return {errc::not_ready, "no other voter was heard within an election timeout"};
+  if (!begun) {
+    const error nobody_there{errc::not_ready, nobody, 0, "no other voter was heard within an election timeout"};
+    const bool without_target = begun.error().code == errc::ineligible;
+    return refuse_request(request_kind::transfer, without_target ? nobody_there : begun.error());
+  }
   settle();
   return target;
 }
@@ -41,7 +45,7 @@ RAFT_NODE_TEMPLATE
 constexpr node_id RAFT_NODE::best_peer() const {
   const auto* lead = std::get_if<leader_role>(&role_);
   if (lead == nullptr) return nobody;
-  return best_successor(lead->peers, configuration_, now_, options_.election_timeout_max, transfer_.passed_over);
+  return best_successor(lead->peers, configuration_, now_, options_.election_timeout_max);
 }
 
 /// Precondition: now_ is the Clock's.
@@ -121,7 +125,10 @@ constexpr void RAFT_NODE::report_transfer() {
   } else if (now_ < transfer_.deadline) {
     return;
   }
-  transfer_.end(what);
+  if (peer* late = what == transfer_fate::timed_out ? find_peer(target) : nullptr; late != nullptr) {
+    late->passed_over = true;
+  }
+  transfer_.end();
   tell(events::transfer_ended{target, what});
   if constexpr (requires { machine_.on_transfer(target, what); }) machine_.on_transfer(target, what);
 }
@@ -184,17 +191,36 @@ constexpr void RAFT_NODE::evacuate() {
   if (failed_) return;
   now_ = clock_.now();
   reluctance_.evacuating = true;
-  if (std::holds_alternative<leader_role>(role_)) renew_transfer();
+  if (auto* lead = std::get_if<leader_role>(&role_)) {
+    lead->offers_again = now_;
+    renew_transfer(*lead);
+  }
   settle();
 }
 
 /// With each heartbeat: the target is asked again, and a leader that is evacuated, or can execute nothing since its
-/// state machine is damaged, looks again whom it can hand over to.
+/// state machine is damaged, looks again whom it can hand over to. It asks one voter after the other. If all of them
+/// let it pass, since they would rather not lead either, somebody has to: this one goes on for nine times as long as
+/// that took. So proposals are refused for a tenth of the time at the most, and who changes its mind is found.
 RAFT_NODE_TEMPLATE
-constexpr void RAFT_NODE::renew_transfer() {
+constexpr void RAFT_NODE::renew_transfer(leader_role& lead) {
   transfer_.asked = false;
   const bool hands_over = reluctance_.evacuating || snapshots_.wanted != index_t{};
-  if (hands_over) (void)begin_transfer(best_peer());  // else there is a next time
+  if (!hands_over || transfer_.under_way() || now_ < lead.offers_again) return;
+  const peer* best = find_peer(best_peer());
+  if (best == nullptr) return;  // there is a next time
+  if (best->passed_over) {
+    for (peer& p : lead.peers) p.passed_over = false;
+    if (lead.offers) {
+      lead.offers = false;
+      lead.offers_again = now_;
+      for (int tenth = 1; tenth < 10; ++tenth) lead.offers_again = lead.offers_again + (now_ - lead.offers_since);
+      return;
+    }
+  }
+  if (!lead.offers) lead.offers_since = now_;
+  lead.offers = true;
+  (void)begin_transfer(best->id);
 }
 
 RAFT_NODE_TEMPLATE

@@ -45,8 +45,10 @@ constexpr bool RAFT_NODE::pursue_promotion() {
   }
   if (is_removed()) return false;  // it is about to make way, and changes nothing any more
   if (promotion_.at != stage::rounds) promotion_.begin_round(log_.last_index(), now_);
-  const std::int64_t patience = count_of(options_.election_timeout_max) * std::int64_t{options_.promotion_rounds};
-  if (count_of(duration{now_ - p->heard_at}) >= patience) promotion_.ended = promotion_fate::too_slow;
+  promotion_.note(p->match, p->state == progress_state::snapshot ? p->snapshot_offset : 0, now_);
+  const std::int64_t patience = patience_for(*p);
+  const bool silent = count_of(duration{now_ - p->heard_at}) >= patience;
+  if (silent || count_of(duration{now_ - promotion_.moved_at}) >= patience) promotion_.ended = promotion_fate::too_slow;
   if (promotion_.ended != promotion_fate{} || p->match < promotion_.goal) return false;
   if (now_ - promotion_.began >= options_.election_timeout_min) {
     if (promotion_.round >= options_.promotion_rounds) {
@@ -65,6 +67,20 @@ constexpr bool RAFT_NODE::pursue_promotion() {
   promotion_.at = promotion<time_point>::stage::promoted;
   want_configuration(*next);
   return true;
+}
+
+/// For how many ticks a server that is to be a voter may be silent, or come no further. What this leader has it wait
+/// for is not held against it: a Transport that carries the snapshot, a turn at the limit on the bytes of snapshots.
+RAFT_NODE_TEMPLATE
+constexpr std::int64_t RAFT_NODE::patience_for(const peer& p) const {
+  std::int64_t patience = count_of(options_.election_timeout_max) * std::int64_t{options_.promotion_rounds};
+  if (p.carried) patience = std::max(patience, count_of(options_.snapshot_carry_timeout));
+  if (p.state == progress_state::snapshot && options_.snapshot_bytes_per_second != 0) {
+    const std::uint64_t turns = std::get<leader_role>(role_).peers.size() * options_.snapshot_chunk_bytes;
+    const auto seconds = static_cast<std::int64_t>(turns / options_.snapshot_bytes_per_second);
+    patience += (1 + std::min(seconds, std::int64_t{1} << 20)) * count_of(milliseconds<duration>(1000));
+  }
+  return patience;
 }
 
 RAFT_NODE_TEMPLATE

@@ -41,10 +41,14 @@ constexpr result<typename RAFT_NODE::duration> RAFT_NODE::read_stale(duration at
     settle();
     shown = remote_.shown(now_, last_applied_);
   }
-  if (!shown) return error{errc::too_stale, leader(), UINT64_MAX, "how stale this server is is not known yet"};
+  if (!shown) {
+    return refuse_request(request_kind::read,
+                          {errc::too_stale, leader(), UINT64_MAX, "how stale this server is is not known yet"});
+  }
   const duration stale = now_ - *shown;
   if (at_most < stale) {
-    return error{errc::too_stale, leader(), static_cast<std::uint64_t>(count_of(stale)), "more stale than allowed"};
+    const auto ticks = static_cast<std::uint64_t>(count_of(stale));
+    return refuse_request(request_kind::read, {errc::too_stale, leader(), ticks, "more stale than allowed"});
   }
   return stale;
 }
@@ -88,12 +92,16 @@ constexpr void RAFT_NODE::mind_remote_reads() {
   if (remote_.wants_to_ask()) ask_leader();
 }
 
-/// A few requests a member may be under way, since it repeats them. Who does not lead says so: nobody waits for it.
+/// A few requests of each member may be under way, since it repeats them; one more is let go without a word, and no
+/// other member's is: the first ones, answered, answer it as well. Who does not lead says so: nobody waits for it.
 RAFT_NODE_TEMPLATE
 constexpr detail::verdict RAFT_NODE::on_read_request(const envelope& m, const read_request& request) {
+  constexpr std::ptrdiff_t most = 4;
   auto* lead = std::get_if<leader_role>(&role_);
-  if (lead == nullptr || find_peer(m.from) == nullptr || lead->asked.size() > 4 * lead->peers.size()) {
+  if (lead == nullptr || find_peer(m.from) == nullptr) {
     queue(m.from, read_reply{request.ticket, {}, false}, speaks_for::term_and_vote);
+  } else if (std::ranges::count(lead->asked, m.from, &roles::asked_read::by) >= most) {
+    tell(events::message_ignored{m.from, ignored_reason::asks_too_much});
   } else {
     note_asked(*lead, m.from, request.ticket);
   }

@@ -90,7 +90,7 @@ constexpr void RAFT_NODE::tick() {
     if (now_ >= heartbeat_deadline_) {
       heartbeat_deadline_ = now_ + options_.heartbeat_interval;
       begin_round(*lead);
-      renew_transfer();
+      renew_transfer(*lead);
     }
     for (peer& p : lead->peers) p.prompt = true;
     look_at_all(*lead);

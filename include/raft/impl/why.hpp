@@ -84,7 +84,8 @@ constexpr leader_absence RAFT_NODE::why_no_leader() const {
     a.why = a.refused.count != 0 ? cause::votes_refused : cause::votes_missing;
     if (!stands->own_vote_counted) a.why = cause::own_vote_not_stored;
   } else {
-    a.why = may_campaign() ? cause::election_timer : cause::not_a_voter;
+    const bool waits = unwilling() && reluctance_.silent < options_.campaign_grace;
+    a.why = !may_campaign() ? cause::not_a_voter : waits ? cause::lets_others_first : cause::election_timer;
   }
   return a;
 }
@@ -119,6 +120,7 @@ constexpr peer_pause RAFT_NODE::why_paused(node_id id) const {
   const auto cause_of = [&] {
     if (p.state == progress_state::lost) return cause::log_lost;
     if (now_ - p.heard_at >= options_.election_timeout_max) return cause::not_heard;
+    if (p.state == progress_state::snapshot && p.carried) return cause::carried;
     if (p.state == progress_state::snapshot) return p.waiting ? cause::in_snapshot : cause::chunk_limit;
     if (p.state == progress_state::probe) return p.waiting ? cause::probing : cause::not_at_hand;
     if (p.inflight.count() >= options_.max_inflight_messages) return cause::full_messages;
