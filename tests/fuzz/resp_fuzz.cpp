@@ -6,19 +6,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "../../examples/kv/src/resp.hpp"
 #include "../../examples/kv/src/state.hpp"
+#include "fuzz/input.hpp"
 
 namespace {
 
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 const kv::resp::limits small{.arguments = 64, .argument_bytes = 256, .request_bytes = 1024, .inline_bytes = 128};
 

@@ -1,33 +1,54 @@
-// Any message into `step` of a live node (libFuzzer). A message that is refused changes nothing; whatever comes, the
-// node stays a node: its indexes in order, its terms rising, its commit index never falling, its committed entries
-// unchanged.
+// A live cluster under hostile messages (libFuzzer). Three servers talk to each other; the input says which of their
+// messages arrives, when, twice or never, what clients and time do, who crashes, and, on the way, what somebody hostile
+// says: a message that a server sent with some fields changed, or anything.
 //
-// Byte 0 chooses the role that the node starts in. Then, until the input ends, each turn takes a byte for what happens
-// (mostly a message; now and then time passes, or a client proposes or reads) and the fields that it needs. A number is
-// one byte, near the node's own numbers, or eight bytes, anything.
+// What must hold:
+//   - what a node refuses, a message or a local event, changes nothing: its canonical bytes are the same, times and
+//     chance included, and it sends nothing;
+//   - whatever a node takes in, it stays a node: indexes in order, terms rising, what is committed unchanged;
+//   - as long as nobody took in a word that no server said, no server's message is refused, a term has one leader, and
+//     what is committed is the same everywhere.
+//
+// Byte 0 chooses how the servers are made: whether writes are durable at once, whether there is a pre-vote, a lease, a
+// learner. Then each turn takes a byte for what happens, and what that needs.
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <span>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include <raft/canonical.hpp>
 #include <raft/memory_log.hpp>
 #include <raft/raft.hpp>
+
+#include "fuzz/input.hpp"
 
 namespace {
 
 using namespace raft;
+using fuzz::input;
+using fuzz::require;
 
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+constexpr cluster_id home{7};
+constexpr std::size_t most_mail = 64;
 
-struct counting_transport {
+using frame = std::vector<std::byte>;
+
+struct frames_transport {
+  std::vector<frame>* mail;
   std::uint64_t* sent;
   void send(const message& m) const {
-    require(m.from != m.to);
+    require(m.from != m.to && m.to != nobody);
     ++*sent;
+    frame f;
+    require(append_frame(m, home, f).has_value());
+    if (mail->size() == most_mail) mail->erase(mail->begin());
+    mail->push_back(std::move(f));
   }
 };
 
@@ -44,7 +65,10 @@ struct machine {
     require(e.index > last);
     last = e.index;
   }
-  result<void> write_snapshot(auto& sink) const { return sink(std::as_bytes(std::span{&last.value, 1})); }
+  result<void> write_snapshot(auto& sink) const {
+    const std::array<std::byte, 40> image{};
+    return sink(payload{image});
+  }
   result<void> restore(auto& source) {
     for (;;) {
       const auto piece = source();
@@ -54,195 +78,287 @@ struct machine {
   }
   void on_restore(const snapshot_meta& place) { last = place.index; }
   void on_fate(index_t first, index_t end, term_t, fate) const { require(first <= end); }
-  void on_read(std::uint64_t, read_fate, index_t) const {}
+  void on_read(std::uint64_t, read_fate what, index_t index) const {
+    require((what == read_fate::ready) == (index != index_t{}));
+  }
+  void on_forwarded(std::uint64_t, fate, proposal, node_id) const {}
   void on_transfer(node_id target, transfer_fate) const { require(target != nobody); }
+  void on_promotion(node_id server, promotion_fate) const { require(server != nobody); }
+  void canonical(auto& w) const { w(last); }
 };
 
-using server = node<counting_transport, memory_log, hand_clock, machine>;
+/// A Log whose writes are durable when the input says so.
+struct later_log : memory_log {
+  static constexpr bool durable_on_return = false;
+  explicit later_log(memory_log image) : memory_log(std::move(image)) {}
+  result<mark_t> store(const raft::hard_state& h) { return note(memory_log::store(h)); }
+  result<mark_t> append(const entries& batch) { return note(memory_log::append(batch)); }
+  result<mark_t> append(term_t term, entry_kind kind, std::span<const payload> payloads) {
+    return note(memory_log::append(term, kind, payloads));
+  }
+  result<mark_t> truncate_from(index_t i) { return note(memory_log::truncate_from(i)); }
+  result<mark_t> compact(index_t i) { return note(memory_log::compact(i)); }
+  result<mark_t> finish_snapshot() { return note(memory_log::finish_snapshot()); }
+  result<mark_t> note(const result<mark_t>& mark) {
+    if (mark) newest = mark->value;
+    return mark;
+  }
+  std::uint64_t newest = 0;
+};
 
-/// What the input says, byte after byte; zeros behind its end.
-class input {
+template <class Node>
+std::vector<std::byte> bytes_of(const Node& n) {
+  canonical_writer w;
+  w.with_times().with_chance();
+  n.canonical(w);
+  return {w.bytes().begin(), w.bytes().end()};
+}
+
+template <class Log>
+class cluster {
  public:
-  input(const std::uint8_t* data, std::size_t size) : left_(data, size) {}
-  [[nodiscard]] bool over() const { return left_.empty(); }
-  std::uint8_t byte() {
-    if (left_.empty()) return 0;
-    const std::uint8_t b = left_.front();
-    left_ = left_.subspan(1);
-    return b;
-  }
-  /// Small numbers mostly, and all others.
-  std::uint64_t number() {
-    const std::uint8_t b = byte();
-    if (b < 0xf0) return b % 16;
-    std::uint64_t n = 0;
-    for (int i = 0; i < 8; ++i) n = n << 8 | byte();
-    return n;
-  }
-  index_t index() { return index_t{number()}; }
-  term_t term() { return term_t{number()}; }
-  /// A batch of entries whose terms do not fall, as `entries` promises; parsed from bytes, so any other is refused.
-  entries batch(std::vector<std::byte>& room) {
-    const std::uint32_t count = byte() % 4;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const std::size_t at = room.size();
-      const std::size_t length = byte() % 32;
-      room.resize(at + entry_bytes(length));
-      const auto kind = byte() % 8 == 0 ? entry_kind::configuration : entry_kind::command;
-      std::vector<std::byte> data(length, std::byte{1});
-      if (kind == entry_kind::configuration) {
-        data.clear();
-        encode(voters_of({node_id{1}, node_id{2}, node_id{3U + byte() % 2}}), data);
-        room.resize(at + entry_bytes(data.size()));
-      }
-      write_entry(room.data() + at, term(), kind, data);
+  using server = node<frames_transport, Log, hand_clock, machine>;
+
+  cluster(input& in, std::uint8_t how) : in_(in) {
+    options_.pre_vote = (how & 2) == 0;
+    options_.lease_reads = (how & 4) != 0;
+    options_.trailing_entries = 2;
+    options_.snapshot_chunk_bytes = 16;
+    options_.max_entry_bytes = 64;
+    options_.max_uncommitted_bytes = 1024;
+    options_.max_forwarded_bytes = 512;
+    configuration members = voters_of({node_id{1}, node_id{2}, node_id{3}});
+    if ((how & 8) != 0) members.voters.pop_back(), members.learners.push_back(node_id{3});
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+      servers_.push_back(start(id, Log{memory_log{members, 256}}));
     }
-    const auto parsed = entries::parse(room.data(), room.size(), count);
-    return parsed ? *parsed : entries{};
   }
-  payload bytes(std::vector<std::byte>& room) {
-    room.assign(byte() % 64, std::byte{byte()});
-    return room;
+
+  void turn() {
+    const std::uint8_t what = in_.byte() % 32;
+    const std::size_t who = in_.byte() % servers_.size();
+    if (what < 14) return deliver(what < 12, what != 13);
+    if (what < 22) return hostile(who);
+    before_.emplace(servers_[who]);
+    if (what == 22) time_ += 1 + in_.byte();
+    if (what < 25) servers_[who].tick();
+    if (what == 25) complete(who);
+    if (what == 26) restart(who);
+    if (what == 27) bogus_event(who);
+    if (what > 27) ask(servers_[who]);
+    check(who);
   }
 
  private:
-  std::span<const std::uint8_t> left_;
-};
+  /// What of a node is compared with what it is after its next input.
+  struct look {
+    explicit look(const server& n)
+        : term(n.term()), commit(n.commit_index()), applied(n.last_applied()), log(n.log()) {}
+    term_t term;
+    index_t commit, applied;
+    memory_log log;
+  };
 
-message_body any_body(input& in, std::vector<std::byte>& a, std::vector<std::byte>& b) {
-  switch (in.byte() % 13) {
-    case 0:
-      return request_pre_vote{in.index(), in.term()};
-    case 1:
-      return request_pre_vote_reply{in.term(), in.byte() % 2 == 0};
-    case 2:
-      return request_vote{in.index(), in.term(), in.byte() % 2 == 0};
-    case 3:
-      return request_vote_reply{in.byte() % 2 == 0};
-    case 4:
-      return append_entries{in.index(), in.term(), in.index(), in.number(), in.batch(a)};
-    case 5:
-      return append_entries_reply{in.byte() % 2 == 0, in.index(), in.index(), in.term(), in.index(), in.number()};
-    case 6: {
-      encode(voters_of({node_id{1}, node_id{2}, node_id{3}}), b);
-      if (in.byte() % 8 == 0) b.resize(b.size() / 2);
-      return install_snapshot{in.index(),  in.term(),   in.number(), in.number(),
-                              in.number(), in.number(), b,           in.bytes(a)};
+  server start(std::uint64_t id, Log log) {
+    auto made = server::create(node_id{id}, options_, ++starts_, {&mail_, &sent_}, std::move(log), {&time_}, {});
+    require(made.has_value());
+    return *std::move(made);
+  }
+
+  server* find(node_id id) { return id.value >= 1 && id.value <= 3 ? &servers_[id.value - 1] : nullptr; }
+
+  /// One of the messages under way arrives, and is gone from there unless it is to come again.
+  void deliver(bool once, bool arrives) {
+    if (mail_.empty()) return;
+    const std::size_t at = in_.byte() % mail_.size();
+    const frame f = mail_[at];
+    if (once) mail_.erase(mail_.begin() + static_cast<std::ptrdiff_t>(at));
+    past_.resize(std::min(most_mail, past_.size() + 1));
+    past_[arrived_++ % past_.size()] = f;
+    const node_id to{detail::load_le<std::uint64_t>(f.data() + 32)};
+    server* const n = find(to);
+    if (n == nullptr || !arrives) return;
+    before_.emplace(*n);
+    const auto m = decode(f, home, to);
+    require(m.has_value());
+    const bool taken = n->step(m->message).has_value();
+    require(taken || !honest_ || n->failed());
+    check(to.value - 1);
+  }
+
+  void hostile(std::size_t who) {
+    server& n = servers_[who];
+    fuzz::views room;
+    message m{node_id{1 + in_.byte() % 4U}, n.id(), n.term(), {}};
+    const bool from_nothing = in_.byte() % 4 == 0 || past_.empty();
+    const frame f = from_nothing ? frame{} : past_[in_.byte() % past_.size()];
+    if (from_nothing) {
+      m.body = fuzz::any_body(in_, in_.byte() % detail::body_kinds, room);
+      if (in_.byte() % 2 == 0) m.term = term_t{in_.changed(n.term().value)};
+    } else {
+      const node_id to{detail::load_le<std::uint64_t>(f.data() + 32)};
+      m = decode(f, home, to)->message;
+      if (in_.byte() % 2 == 0) m.to = n.id();
+      if (in_.byte() % 2 == 0) m.term = n.term();
+      fuzz::change(in_, m, room);
     }
-    case 7:
-      return read_request{in.number()};
-    case 8:
-      return read_reply{in.number(), in.index(), in.byte() % 2 == 0};
-    case 9:
-      return forwarded_proposal{in.number(), in.number(), in.bytes(a)};
-    case 10:
-      return forwarded_proposal_reply{in.number(), in.number(), in.index(), node_id{in.number()}};
-    case 11:
-      return install_snapshot_reply{in.index(), in.number(), in.number(), in.byte() % 2 == 0, in.number()};
-    default:
-      return timeout_now{in.index(), in.term()};
+    time_ += in_.byte() % 4;  // a refusal does not even change when the node looked last
+    before_.emplace(n);
+    const auto before = bytes_of(n);
+    const std::uint64_t sent = sent_;
+    const auto taken = n.step(m);
+    const bool nothing_changed = bytes_of(n) == before && sent_ == sent;
+    require(taken || nothing_changed);
+    honest_ = honest_ && nothing_changed;
+    check(who);
   }
-}
 
-/// What a refused message must leave as it was.
-struct picture {
-  explicit picture(const server& n, std::uint64_t sent_until)
-      : log(n.log()),
-        role(n.role()),
-        term(n.term()),
-        leader(n.leader()),
-        commit(n.commit_index()),
-        applied(n.last_applied()),
-        members(n.configuration()),
-        vote(n.status().voted_for),
-        deadline(n.deadline()),
-        sent(sent_until) {}
-  bool operator==(const picture&) const = default;
-  memory_log log;
-  role_kind role;
-  term_t term;
-  node_id leader;
-  index_t commit, applied;
-  configuration members;
-  node_id vote;
-  std::int64_t deadline;
-  std::uint64_t sent;
+  /// Local events that were never asked for.
+  void bogus_event(std::size_t who) {
+    server& n = servers_[who];
+    const auto before = bytes_of(n);
+    const std::uint64_t sent = sent_;
+    const std::uint64_t x = in_.number();
+    const std::uint64_t y = in_.number();
+    const auto refused_is_nothing = [&](const result<void>& taken) {
+      require(taken.has_value() || (bytes_of(n) == before && sent_ == sent));
+    };
+    const std::uint8_t which = in_.byte() % 7;
+    if (which == 0) refused_is_nothing(n.step(persisted{mark_t{x}, mark_t{UINT64_MAX}}));
+    if (which == 1) refused_is_nothing(n.step(applied{index_t{x}}));
+    if (which == 2) refused_is_nothing(n.step(fetched{index_t{x}, index_t{y}}));
+    if (which == 3) refused_is_nothing(n.step(restored{index_t{x}}));
+    if (which == 4) refused_is_nothing(n.step(snapshot_written{index_t{x}}));
+    if (which == 5) refused_is_nothing(n.step(snapshot_abandoned{index_t{x}}));
+    if (which == 6) refused_is_nothing(n.step(snapshot_carried{node_id{x}, y, true}));
+  }
+
+  /// Some writes are durable: in order, or not.
+  void complete(std::size_t who) {
+    if constexpr (!Log::durable_on_return) {
+      const std::uint64_t newest = servers_[who].log().newest;
+      const std::uint64_t next = done_[who] + 1;
+      if (next > newest) return;
+      const bool in_order = in_.byte() % 4 != 0;
+      const std::uint64_t first = in_order ? next : next + in_.byte() % (newest - next + 1);
+      const std::uint64_t last = in_order ? newest : first;
+      if (first == next) done_[who] = last;
+      require(servers_[who].step(persisted{mark_t{first}, mark_t{last}}).has_value() || servers_[who].failed());
+    }
+  }
+
+  /// A crash after which everything that was written is there, and nothing else.
+  void restart(std::size_t who) {
+    Log log = servers_[who].log();
+    if constexpr (!Log::durable_on_return) done_[who] = log.newest;
+    servers_[who] = start(who + 1, std::move(log));
+    before_.reset();
+  }
+
+  void ask(server& n) {
+    const std::vector<std::byte> command(in_.byte() % 80, std::byte{7});
+    const node_id other{1 + in_.byte() % 5U};
+    membership target{{node_id{1}, node_id{2}}, {}, {}};
+    if (in_.byte() % 2 == 0) target.voters.push_back(node_id{3 + in_.byte() % 2U});
+    if (in_.byte() % 4 == 0) target.learners.push_back(node_id{4 + in_.byte() % 2U});
+    switch (in_.byte() % 18) {
+      case 0:
+        return n.campaign();
+      case 1:
+        return void(n.read(1));
+      case 2:
+        return void(n.read_anywhere(2));
+      case 3:
+        return void(n.read_stale(in_.byte()));
+      case 4:
+        return void(n.propose_anywhere(command, 3));
+      case 5:
+        return void(n.change_membership(target));
+      case 6:
+        return void(n.add_server({other, {}}));
+      case 7:
+        return void(n.leave_joint_configuration());
+      case 8:
+        return void(n.transfer_leadership(other));
+      case 9:
+        return void(n.transfer_leadership());
+      case 10:
+        return void(n.step_down());
+      case 11:
+        return n.evacuate();
+      case 12:
+        return n.stop_evacuation();
+      case 13:
+        return void(n.forget_leader());
+      case 14:
+        return void(n.request_snapshot());
+      case 15:
+        return void(n.begin_snapshot());
+      case 16:
+        return void(n.write_snapshot(command).has_value() && n.step(snapshot_written{n.last_applied()}).has_value());
+      default:
+        return void(n.take_snapshot());
+    }
+  }
+
+  /// Of the server that had an input, and as long as all were honest of the cluster.
+  void check(std::size_t who) {
+    const server& n = servers_[who];
+    const memory_log& log = n.log();
+    require(n.commit_index() <= log.last_index() && log.first_index() <= log.last_index().next());
+    require(n.last_applied() <= n.commit_index() && log.snapshot().index <= n.commit_index());
+    for (index_t i = log.first_index(); i <= log.last_index(); i = i.next()) {
+      require(log.term_at(i.previous()) <= log.term_at(i) && log.term_at(i) <= n.term());
+    }
+    if (before_) {
+      const memory_log& was = before_->log;
+      require(n.term() >= before_->term && n.commit_index() >= before_->commit);
+      require(n.last_applied() >= before_->applied);
+      for (index_t i = std::max(log.first_index(), was.first_index()); i <= before_->commit; i = i.next()) {
+        require(log.term_at(i) == was.term_at(i));
+      }
+    }
+    if (honest_) check_all();
+    before_.reset();
+  }
+
+  void check_all() {
+    for (const server& n : servers_) {
+      if (n.role() == role_kind::leader) require(leaders_.try_emplace(n.term(), n.id()).first->second == n.id());
+      const memory_log& log = n.log();
+      for (index_t i = std::max(log.first_index(), index_t{1}); i <= n.commit_index(); i = i.next()) {
+        require(committed_.try_emplace(i, log.term_at(i)).first->second == log.term_at(i));
+      }
+    }
+  }
+
+  input& in_;
+  options<std::int64_t> options_{};
+  std::int64_t time_ = 1000;
+  std::uint64_t sent_ = 0;
+  std::uint64_t arrived_ = 0;
+  std::uint64_t starts_ = 0;
+  std::vector<frame> mail_{};
+  std::vector<frame> past_{};
+  std::vector<server> servers_{};
+  std::array<std::uint64_t, 3> done_{};
+  std::optional<look> before_{};
+  bool honest_ = true;  ///< Nobody took in a word that no server said.
+  std::map<term_t, node_id> leaders_{};
+  std::map<index_t, term_t> committed_{};
 };
 
-void check(const server& n, const picture& before) {
-  const memory_log& log = n.log();
-  require(n.term() >= before.term && n.commit_index() >= before.commit && n.last_applied() >= before.applied);
-  require(log.snapshot().index <= n.last_applied() && n.last_applied() <= n.commit_index());
-  require(n.commit_index() <= log.last_index() && log.first_index() <= log.last_index().next());
-  for (index_t i = log.first_index(); i <= log.last_index(); i = i.next()) {
-    require(log.term_at(i.previous()) <= log.term_at(i) && log.term_at(i) <= n.term());
-    const bool was_there = before.log.first_index() <= i && i <= before.log.last_index();
-    if (i <= before.commit && was_there) require(log.term_at(i) == before.log.term_at(i));
-  }
-}
-
-/// A node with a few committed entries of terms 1 and 2, in the role that was asked for.
-server make(std::uint8_t wanted, std::uint64_t& sent, const std::int64_t& time) {
-  memory_log log(voters_of({node_id{1}, node_id{2}, node_id{3}}), 256);
-  static_cast<void>(log.store({term_t{2}, nobody, index_t{3}}));
-  const std::vector<payload> none(3);
-  static_cast<void>(log.append(term_t{1}, entry_kind::command, none));
-  static_cast<void>(log.append(term_t{2}, entry_kind::command, none));
-  options<std::int64_t> o;
-  o.trailing_entries = 2;
-  o.snapshot_chunk_bytes = 16;
-  server n = *server::create(node_id{1}, o, 7, {&sent}, std::move(log), {&time}, {});
-  if (wanted == 0) return n;
-  n.campaign();
-  if (wanted == 1) return n;
-  static_cast<void>(n.step({node_id{2}, node_id{1}, term_t{2}, request_pre_vote_reply{term_t{2}, true}}));
-  if (wanted == 2) return n;
-  static_cast<void>(n.step({node_id{2}, node_id{1}, term_t{3}, request_vote_reply{true}}));
-  require(n.role() == role_kind::leader);
-  return n;
-}
-
-void send_one(server& n, input& in, std::uint64_t& sent) {
-  std::vector<std::byte> a;
-  std::vector<std::byte> b;
-  const node_id from{in.byte() % 8 == 0 ? in.number() : 2 + in.byte() % 2};
-  const node_id to{in.byte() % 16 == 0 ? in.number() : 1};
-  const term_t term = in.byte() % 2 == 0 ? n.term() : in.term();
-  const message m{from, to, term, any_body(in, a, b)};
-  const picture before(n, sent);
-  const auto taken = n.step(m);
-  if (!taken) require(before == picture(n, sent));
-  check(n, before);
+template <class Log>
+void run(input& in, std::uint8_t how) {
+  cluster<Log> c(in, how);
+  for (int turns = 0; turns < 200 && !in.over(); ++turns) c.turn();
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   input in(data, size);
-  std::uint64_t sent = 0;
-  std::int64_t time = 1000;
-  server n = make(in.byte() % 4, sent, time);
-  for (int turns = 0; turns < 64 && !in.over() && !n.failed(); ++turns) {
-    const std::uint8_t what = in.byte() % 16;
-    const picture before(n, sent);
-    if (what == 0) {
-      time += in.byte();
-      n.tick();
-    } else if (what == 1) {
-      static_cast<void>(n.propose(payload{}));
-    } else if (what == 2) {
-      static_cast<void>(time % 2 == 0 ? n.read(1) : n.read_anywhere(1));
-      static_cast<void>(n.read_stale(100));
-    } else if (what == 3) {
-      static_cast<void>(n.take_snapshot());
-    } else if (what == 4) {
-      static_cast<void>(n.transfer_leadership(node_id{1U + in.byte() % 4}));
-    } else if (what == 5) {
-      static_cast<void>(in.byte() % 2 == 0 ? n.step_down() : n.forget_leader());
-    } else {
-      send_one(n, in, sent);
-    }
-    check(n, before);
-  }
+  const std::uint8_t how = in.byte();
+  (how & 1) == 0 ? run<memory_log>(in, how) : run<later_log>(in, how);
   return 0;
 }

@@ -8,6 +8,7 @@ Reads gcov's JSON of every object under BUILD_FOLDER. What is counted, so that t
   takes; gcov's mark of those is heeded all the same), and no assertions (their failing side ends the program).
 - Left out are the branches of defaulted functions, which are the compiler's.
 - What runs in constant evaluation only counts as not run: no counter counts there.
+- The testing headers (testing/) are counted apart: what they do not run is a matter of seeds.
 With --missed, every line and branch that was not run is listed, with the reason that not_covered.txt gives, or a star
 where it gives none. Closes with the two shares.
 """
@@ -20,6 +21,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HEADERS = (ROOT / "include" / "raft").as_posix() + "/"
+APART = "testing/"
 
 
 def documents(folder):
@@ -98,33 +100,52 @@ def share(part, whole):
     return f"{part:5d} of {whole:5d}  {100 * part / whole:5.1f} %" if whole else "    - of     -      - %"
 
 
-def main():
-    files = collect(pathlib.Path(sys.argv[1]))
-    if not files:
-        print("no header under include/raft was run")
-        return 1
+def print_missed(name, lines, known):
+    """Lists what was not run of one header; answers how much of it has no reason."""
+    unexplained = 0
+    source = source_of(name)
+    for number, (count, taken) in sorted(lines.items()):
+        never = [str(branch) for branch, times in sorted(taken.items()) if not times]
+        if count and not never:
+            continue
+        what = "not run" if not count else "branch " + " ".join(never)
+        why = reason_of(known, name, source[number - 1].strip())
+        unexplained += why is None
+        print(f"  {' ' if why else '*'} {number:4d} {what:14} {source[number - 1].strip()}")
+        if why:
+            print(f"{'':24}-- {why}")
+    return unexplained
+
+
+def print_table(files, known):
+    """Prints the shares of each header, and with `known` what was missed; answers the sums, and what has no reason."""
     total = [0, 0, 0, 0]
-    known = reasons()
     unexplained = 0
     print(f"{'include/raft/':32} {'lines':>24} {'branches':>24}")
     for name, lines in sorted(files.items()):
-        ran = sum(1 for count, _ in lines.values() if count)
         branches = [times for _, taken in lines.values() for times in taken.values()]
-        figures = [ran, len(lines), sum(1 for times in branches if times), len(branches)]
+        figures = [sum(1 for count, _ in lines.values() if count), len(lines),
+                   sum(1 for times in branches if times), len(branches)]
         total = [a + b for a, b in zip(total, figures)]
         print(f"{name:32} {share(*figures[:2]):>24} {share(*figures[2:]):>24}")
-        if "--missed" in sys.argv:
-            source = source_of(name)
-            for number, (count, taken) in sorted(lines.items()):
-                never = [str(branch) for branch, times in sorted(taken.items()) if not times]
-                if not count or never:
-                    what = "not run" if not count else "branch " + " ".join(never)
-                    why = reason_of(known, name, source[number - 1].strip())
-                    unexplained += why is None
-                    print(f"  {' ' if why else '*'} {number:4d} {what:14} {source[number - 1].strip()}")
-                    if why:
-                        print(f"{'':24}-- {why}")
-    if "--missed" in sys.argv:
+        if known is not None:
+            unexplained += print_missed(name, lines, known)
+    return total, unexplained
+
+
+def main():
+    files = collect(pathlib.Path(sys.argv[1]))
+    engine = {name: lines for name, lines in files.items() if not name.startswith(APART)}
+    apart = {name: lines for name, lines in files.items() if name.startswith(APART)}
+    if not engine:
+        print("no header under include/raft was run")
+        return 1
+    if apart:
+        print_table(apart, None)
+        print()
+    known = reasons() if "--missed" in sys.argv else None
+    total, unexplained = print_table(engine, known)
+    if known is not None:
         for header, beginning, *_ in (entry for entry in known if len(entry) == 3):
             print(f"not_covered.txt names what is covered, or gone: {header}: {beginning}")
         print(f"lines without a reason: {unexplained}")
