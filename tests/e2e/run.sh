@@ -9,14 +9,7 @@
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-server=${RAFT_KV:-build/release/examples/kv/raft-kv}
-if [ ! -x "$server" ]; then
-  if ! { cmake --preset release && cmake --build --preset release --target raft-kv; } >&2; then
-    echo "0 passed, 1 failed"
-    exit 1
-  fi
-fi
-server=$(realpath "$server")
+. tests/support/kv/server.sh
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/raft-e2e.XXXXXX")
 status=1

@@ -91,14 +91,18 @@ class nemesis {
 
   // -------------------------------------------------------------------------------------------------- links
 
-  void cut(int from, int to) {
-    weather w = site_.network().get(site::node(from), site::node(to));
-    w.cut = true;
-    site_.network().set(site::node(from), site::node(to), w);
-  }
+  void cut(int from, int to) { site_.cut(from, to); }
+  void cut_back(int to, int from) { site_.cut(from, to); }
   void cut_both(int a, int b) {
     cut(a, b);
     cut(b, a);
+  }
+  /// Cuts something between one and each other member.
+  fault cut_all(int one, void (nemesis::*what)(int, int)) {
+    for (const int i : site_.members()) {
+      if (i != one) (this->*what)(one, i);
+    }
+    return until_it_clears();
   }
   fault until_it_clears(std::function<void()> tick = {}) {
     return {std::move(tick), [this] { site_.network().clear(); }};
@@ -115,27 +119,9 @@ class nemesis {
   }
 
   void add_links() {
-    add("one server cut off from the others", [this]() -> maybe {
-      const int v = victim();
-      for (const int i : site_.members()) {
-        if (i != v) cut_both(i, v);
-      }
-      return until_it_clears();
-    });
-    add("one server hears nobody", [this]() -> maybe {
-      const int v = victim();
-      for (const int i : site_.members()) {
-        if (i != v) cut(i, v);
-      }
-      return until_it_clears();
-    });
-    add("one server is heard by nobody", [this]() -> maybe {
-      const int v = victim();
-      for (const int i : site_.members()) {
-        if (i != v) cut(v, i);
-      }
-      return until_it_clears();
-    });
+    add("one server cut off from the others", [this] { return cut_all(victim(), &nemesis::cut_both); });
+    add("one server hears nobody", [this] { return cut_all(victim(), &nemesis::cut_back); });
+    add("one server is heard by nobody", [this] { return cut_all(victim(), &nemesis::cut); });
     add("one link cut", [this]() -> maybe {
       const int v = victim();
       cut_both(v, anybody_but(v));
@@ -161,10 +147,7 @@ class nemesis {
       const int v = victim();
       return until_it_clears([this, v, n = 0]() mutable {
         site_.network().clear();
-        if (++n % 2 == 0) return;
-        for (const int i : site_.members()) {
-          if (i != v) cut_both(i, v);
-        }
+        if (++n % 2 != 0) cut_all(v, &nemesis::cut_both);
       });
     });
     add("answers to clients lost", [this]() -> maybe {
@@ -276,6 +259,17 @@ class nemesis {
     add("SIGSTOP of the leader", [this] { return of_leader(&nemesis::stop); });
     add("SIGSTOP of one", [this]() -> maybe { return stop({anybody()}); });
     add("SIGSTOP of a majority", [this]() -> maybe { return stop(majority()); });
+    add("SIGSTOP of the leader, cut off when it goes on", [this]() -> maybe {
+      const int lead = site_.leader();
+      if (lead < 0) return std::nullopt;
+      site_.signal(lead, SIGSTOP);
+      return fault{{}, [this, lead] {
+                     cut_all(lead, &nemesis::cut_both);
+                     site_.signal(lead, SIGCONT);
+                     std::this_thread::sleep_for(milliseconds(between(100, 400)));
+                     site_.network().clear();
+                   }};
+    });
     add("a full disk", [this] { return fill_disk(); });
   }
 
@@ -314,6 +308,18 @@ class nemesis {
     add("a steady clock that jumps ahead", [this]() -> maybe {
       site_.clock(victim()).set_steady(1000, std::int64_t{between(1, 20'000)} * 1'000'000);
       return fault{};
+    });
+    // It takes long to notice that nobody follows it any more: clients go on asking it when another one leads already.
+    add("the leader cut off, with a slow clock", [this]() -> maybe {
+      const int lead = site_.leader();
+      if (lead < 0) return std::nullopt;
+      site_.clock(lead).set_steady(between(50, 200), 0);
+      cut_all(lead, &nemesis::cut_both);
+      return fault{{}, [this, lead] {
+                     std::this_thread::sleep_for(milliseconds(between(1000, 2000)));
+                     site_.network().clear();
+                     site_.clock(lead).set_steady(1000, 0);
+                   }};
     });
     add("steady clocks that run fast and slow", [this]() -> maybe {
       const auto all = site_.members();

@@ -25,14 +25,7 @@ while [ $# -ge 2 ]; do
 done
 [ $# = 0 ] || { sed -n '2,/^set /p' "$0" | sed '$d; s/^# \{0,1\}//' && exit 2; }
 
-server=${RAFT_KV:-build/release/examples/kv/raft-kv}
-if [ ! -x "$server" ]; then
-  if ! { cmake --preset release && cmake --build --preset release --target raft-kv; } >&2; then
-    echo "0 passed, 1 failed"
-    exit 1
-  fi
-fi
-server=$(realpath "$server")
+. tests/support/kv/server.sh
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/raft-faults.XXXXXX")
 status=1

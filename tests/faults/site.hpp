@@ -122,6 +122,12 @@ class site {
     };
     servers_.start(i, prepare, {"--data", disk(i) + "/log"});
   }
+  /// What the first sends to the other is lost, until the network clears.
+  void cut(int from, int to) {
+    weather w = wire_.get(node(from), node(to));
+    w.cut = true;
+    wire_.set(node(from), node(to), w);
+  }
   /// No fault is left: everybody is connected and runs.
   void heal() {
     wire_.clear();

@@ -331,7 +331,8 @@ class recorder {
         return;
       }
       o.call = now();
-      const auto got = link_.call(words_of(o), milliseconds(700));
+      // Some lose patience, and find the next leader, while others still wait for an answer of the last one.
+      const auto got = link_.call(words_of(o), milliseconds(150 + random_() % 550));
       o.end = now();
       if (!got || got->is_error("UNKNOWN")) {
         o.end = operation::never;
