@@ -116,17 +116,22 @@ group_file_log() { with_ctest dev file_log; }
 group_sim() { with_ctest dev sim; }
 group_every() { with_ctest dev every; }
 
-group_constexpr() {
-  local passed=0 failed=0 file
-  local flags="-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iinclude -Itests"
+group_constexpr() { # both compilers at a time
+  local passed=0 failed=0 file one running
+  local flags="-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iinclude -Itests -fsyntax-only"
+  local gcc="g++ -fconstexpr-ops-limit=2000000000 -fconstexpr-loop-limit=100000000"
+  local clang="clang++-19 -fconstexpr-steps=2000000000"
   for file in tests/constexpr/*.cpp; do
+    running=()
     # shellcheck disable=SC2086 # the flags are words of their own
-    for compiler in "g++ -fconstexpr-ops-limit=2000000000 -fconstexpr-loop-limit=100000000" \
-      "clang++-19 -fconstexpr-steps=2000000000"; do
-      if $compiler $flags -fsyntax-only "$file"; then
+    $gcc $flags "$file" & running+=("g++ $!")
+    # shellcheck disable=SC2086
+    $clang $flags "$file" & running+=("clang++-19 $!")
+    for one in "${running[@]}"; do
+      if wait "${one##* }"; then
         passed=$((passed + 1))
       else
-        echo "FAILED $compiler $file"
+        echo "FAILED ${one%% *} $file"
         failed=$((failed + 1))
       fi
     done
