@@ -61,12 +61,12 @@ only_headers_and_packages() { # what is installed, and nothing else
   diff <(cd "$source_dir" && find include/raft -name '*.hpp' | sort) <(cd "$prefix" && find include -type f | sort)
 }
 
-example() { # FOLDER: copied out of the tree, so that nothing but the package can be found
+example() { # FOLDER: copied out of the tree, so that nothing but the package can be found; with its tests, if any
   local name
   name=$(basename "$1")
   mkdir -p "$work/alone" && cp -r "$1" "$work/alone/$name" &&
     cmake -S "$work/alone/$name" -B "$work/example-$name" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=None &&
-    cmake --build "$work/example-$name"
+    cmake --build "$work/example-$name" && ctest --test-dir "$work/example-$name" --output-on-failure
 }
 
 prefix="$work/moved"

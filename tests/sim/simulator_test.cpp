@@ -9,6 +9,7 @@
 #include "assertion.hpp"  // before any header of the engine
 
 #include <raft/testing/report.hpp>
+#include <raft/testing/shrink.hpp>
 #include <raft/testing/simulation.hpp>
 
 using namespace raft;
@@ -334,4 +335,89 @@ TEST_CASE("simulate: a short run over some seeds finds nothing, and does somethi
     all.add(o);
   }
   CHECK(committed > 1000);
+}
+
+// ---------------------------------------------------------------------------------------------------- shrinking
+
+TEST_CASE("rerun: a word names a run, and nothing else is one") {
+  rerun r{7, 812, 0, 3, std::vector<std::uint64_t>{4, 17}};
+  r.without = 1U << 0 | 1U << 4;
+  CHECK(to_text(r) == "7:812:without=loss,delays:servers=3:only=4,17");
+  const auto again = parse_rerun(to_text(r));
+  REQUIRE(again);
+  CHECK(to_text(*again) == to_text(r));
+  CHECK(to_text(*parse_rerun("7:812")) == "7:812");
+  CHECK(parse_rerun("7:812:only=0")->only->empty());
+  for (const char* none : {"", "7", "7:", "x:1", "7:812:without=lice", "7:812:only=x", "7:812:only=5,4", "7:812:more=1",
+                           "7:812x", "-7:812"}) {
+    INFO(none);
+    CHECK_FALSE(parse_rerun(none));
+  }
+}
+
+TEST_CASE("plan: a run of all errands is the run itself, and one of none has neither clients nor faults") {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    running(seed, 3000);
+    plan p = draw_plan(seed, 3000);
+    const outcome whole = simulate(p);
+    p.only.emplace(whole.errands);
+    for (std::uint64_t i = 0; i < whole.errands; ++i) (*p.only)[i] = i + 1;
+    CHECK(simulate(p).trace == whole.trace);
+    p.only->clear();
+    const outcome quiet = simulate(p);
+    CHECK_FALSE(quiet.found);
+    CHECK(quiet.counts[meter::crashes] <= p.servers.size());  // a core that remains at the end
+    CHECK(quiet.counts[meter::proposals] <= 2);               // those of the end
+  }
+}
+
+TEST_CASE("plan: an errand is at its moment and does its own, whichever others there are") {
+  story whole{story::to::memory};
+  story part{story::to::memory};
+  plan p = draw_plan(2, 10'000);
+  running(2, 10'000);
+  (void)simulate(p, whole);
+  std::vector<const story_line*> faults;
+  for (const story_line& l : whole.lines()) {
+    if (l.errand != 0 && l.text.rfind("fault: ", 0) == 0) faults.push_back(&l);
+  }
+  REQUIRE(faults.size() >= 4);
+  p.only = {faults[1]->errand, faults[3]->errand};
+  (void)simulate(p, part);
+  std::vector<std::string> left;
+  for (const story_line& l : part.lines()) {
+    if (l.text.rfind("fault: ", 0) == 0) left.push_back(to_text(l));
+  }
+  CHECK(left == std::vector<std::string>{to_text(*faults[1]), to_text(*faults[3])});
+}
+
+TEST_CASE("shrink: what disks that lie lead to is cut down, breaks the same invariant, and repeats") {
+  const auto run = [](const rerun& r) -> std::optional<outcome> {
+    plan p = draw_plan(r.seed, r.events);
+    p.disks_lie = true;
+    if (!cut_down(p, r)) return std::nullopt;
+    for (server_traits& t : p.servers) t.deferred = true;
+    running(p.seed, p.events);
+    return simulate(p);
+  };
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const rerun begin{seed, 5000, 0, 0, std::nullopt};
+    const std::optional<outcome> found = run(begin);
+    REQUIRE(found->found);
+    const shrunk least = shrink(begin, *found, run, 400);
+    CHECK(least.runs <= 400);
+    REQUIRE(least.least.only);
+    CHECK(least.least.only->size() <= found->errands / 4);
+    CHECK(least.last.found->invariant == found->found->invariant);
+    const std::optional<outcome> again = run(*parse_rerun(to_text(least.least)));
+    CHECK(again->trace == least.last.trace);
+    // Nothing that remains can be left out.
+    if (least.runs == 400) continue;
+    for (std::size_t i = 0; i < least.least.only->size(); ++i) {
+      rerun fewer = least.least;
+      fewer.only->erase(fewer.only->begin() + static_cast<std::ptrdiff_t>(i));
+      const std::optional<outcome> o = run(fewer);
+      CHECK((!o->found || o->found->invariant != found->found->invariant));
+    }
+  }
 }

@@ -157,7 +157,8 @@ def no_banned_word(tree):
     for header in tree.headers:
         for number, line in enumerate(tree.code[header].splitlines(), 1):
             found = BANNED_WORDS.search(line)
-            if found:
+            # What only tests include may hide a type behind a call.
+            if found and not (found[1] == "std::function" and short(header).startswith("testing/")):
                 yield header, number, f"uses {found[1]}"
 
 

@@ -69,6 +69,8 @@ class Rules(unittest.TestCase):
 
     def test_no_banned_word(self):
         self.finds(check.no_banned_word, 5, header("void f() { throw 1; }"))
+        self.finds(check.no_banned_word, 5, header("std::function<void()> f;"), "include/raft/file_log.hpp")
+        self.accepts(check.no_banned_word, header("std::function<void()> f;"), "include/raft/testing/x.hpp")
         self.accepts(check.no_banned_word, header("/// It does not throw.\nconstexpr char a[] = \"throw\";"))
 
     def test_headers_open_with_a_comment(self):

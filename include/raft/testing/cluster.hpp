@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include <raft/testing/plan.hpp>
 #include <raft/testing/server.hpp>
 #include <raft/testing/story.hpp>
+#include <raft/testing/subject.hpp>
 
 namespace raft::testing {
 
@@ -28,15 +30,18 @@ enum class errand : std::uint8_t { none, work, fault };
 
 class cluster final : private world {
  public:
-  cluster(const plan& p, meters& counts, bool tell_story);
+  /// `kit`: the user's machine, or null. All of them must outlive the cluster.
+  cluster(const plan& p, const subject_kit* kit, meters& counts, story& told);
 
   [[nodiscard]] const plan& chosen() const noexcept { return plan_; }
+  /// The user's machine; null if there is none.
+  [[nodiscard]] const subject_kit* kit() const noexcept { return kit_; }
   [[nodiscard]] instant now() const noexcept { return now_; }
   [[nodiscard]] const std::vector<std::unique_ptr<server>>& servers() const noexcept { return servers_; }
   [[nodiscard]] server& at(std::size_t slot) noexcept { return *servers_[slot]; }
   [[nodiscard]] invariants& checks() noexcept { return checks_; }
   [[nodiscard]] network& net() noexcept { return network_; }
-  [[nodiscard]] const raft::testing::story& teller() const noexcept { return story_; }
+  [[nodiscard]] story& teller() const noexcept { return *story_; }
   [[nodiscard]] meters& counts() noexcept { return *counts_; }
   [[nodiscard]] std::uint64_t events() const noexcept { return events_; }
   [[nodiscard]] std::uint64_t trace() const noexcept { return trace_.value(); }
@@ -101,6 +106,11 @@ class cluster final : private world {
   }
 
   [[nodiscard]] std::vector<std::unique_ptr<server>> make_servers();
+  /// What is drawn for a server at this moment, for one purpose; whatever happened elsewhere changes nothing about it.
+  enum class purpose : std::uint8_t { sync, repeat, apply, fetch, restore, piece, offer, carry, crash, failure, start };
+  [[nodiscard]] rng chance_of(const server& s, purpose why) const noexcept {
+    return chance_.fork(combine(mix(static_cast<std::uint64_t>(now_)), s.slot << 8 | static_cast<std::uint64_t>(why)));
+  }
   [[nodiscard]] server* next_to_tick() const noexcept;
   void tick(server& s);
   void deliver(const event& e);
@@ -112,7 +122,7 @@ class cluster final : private world {
   void write_piece(const event& e);
   void finish_piecewise(server& s);
   void carry(const event& e);
-  void bring_over(server& s, const envelope& m, install_snapshot part, payload image);
+  void bring_over(server& s, const envelope& m, install_snapshot part, payload image, rng& chance);
   void restart(server& s);
   void after_call(server& s);
   void plan_syncs(server& s);
@@ -145,6 +155,9 @@ class cluster final : private world {
   void role_told(server& s, role_kind role, term_t t, node_id leader) override;
   void configuration_told(server&, const configuration&, index_t) override {}
   void transfer_told(server& s, node_id target, transfer_fate what) override;
+  void found_wrong(server& s, const char* invariant, const char* what) override {
+    checks_.report(invariant, s, "%s", what);
+  }
   void observed(server& s, const events::promotion_ended& e) override;
   void observed(server& s, const events::transfer_begun& e) override;
   void observed(server& s, const events::transfer_ended& e) override;
@@ -158,8 +171,10 @@ class cluster final : private world {
   void observed(server& s, const events::log_truncated& e) override;
 
   plan plan_;
+  const subject_kit* kit_;
+  std::optional<replay> reference_;
   meters* counts_;
-  raft::testing::story story_;
+  story* story_;
   instant now_ = 0;
   rng chance_;
   std::vector<std::unique_ptr<server>> servers_;

@@ -17,17 +17,18 @@ namespace raft::testing {
 
 class faults {
  public:
-  faults(cluster& c, rng chance) : cluster_(&c), chance_(chance) {
+  explicit faults(cluster& c) : cluster_(&c) {
     for (std::size_t i = 0; i < fault_count; ++i) {
       if (c.chosen().faults[i]) enabled_.push_back(static_cast<fault>(i));
     }
   }
 
   /// Begins one fault.
-  void act() {
+  void act(rng chance) {
+    chance_ = chance;
     if (enabled_.empty()) return;
     const fault f = enabled_[chance_.below(enabled_.size())];
-    cluster_->teller().line(cluster_->now(), "fault: %s", fault_names[static_cast<std::size_t>(f)]);
+    cluster_->teller().deed(cluster_->now(), "fault: %s", fault_names[static_cast<std::size_t>(f)]);
     if (f >= fault::crash) {
       hit_server(f);
     } else {
@@ -206,7 +207,7 @@ class faults {
   }
 
   cluster* cluster_;
-  rng chance_;
+  rng chance_{0};
   std::vector<fault> enabled_{};
 };
 

@@ -50,8 +50,10 @@ class invariants {
   using options_type = server::options_type;
   using servers_type = std::vector<std::unique_ptr<server>>;
 
-  /// Of a cluster of these servers, all with empty disks. `meters` must outlive it.
-  invariants(const servers_type& servers, const configuration& initial, const options_type& options, meters& counts);
+  /// Of a cluster of these servers, all with empty disks. `bytes_may_differ`: two snapshots of one state need not have
+  /// the same bytes. `meters` must outlive it.
+  invariants(const servers_type& servers, const configuration& initial, const options_type& options,
+             bool bytes_may_differ, meters& counts);
 
   [[nodiscard]] bool broken() const noexcept { return !found_.invariant.empty(); }
   [[nodiscard]] const violation& found() const noexcept { return found_; }
@@ -190,6 +192,7 @@ class invariants {
 
   const servers_type* servers_;
   options_type options_;
+  bool bytes_may_differ_;
   meters* counts_;
   history history_;
   session_ledger ledger_{};
@@ -201,8 +204,12 @@ class invariants {
 };
 
 inline invariants::invariants(const servers_type& servers, const configuration& initial, const options_type& options,
-                              meters& counts)
-    : servers_(&servers), options_(options), counts_(&counts), history_(servers.size(), initial) {
+                              bool bytes_may_differ, meters& counts)
+    : servers_(&servers),
+      options_(options),
+      bytes_may_differ_(bytes_may_differ),
+      counts_(&counts),
+      history_(servers.size(), initial) {
   for (const auto& s : servers) {
     shadow_of(*s).deferred = s->traits.deferred;
     shadow_of(*s).match_before.assign(servers.size(), index_t{});

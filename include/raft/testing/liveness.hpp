@@ -57,12 +57,17 @@ class liveness {
   }
 
   /// How long it took from the end of the faults until everything was in order; in election timeouts.
-  [[nodiscard]] double timeouts_taken() const noexcept {
-    return static_cast<double>(done_at_ - began_) /
-           static_cast<double>(cluster_->chosen().options.election_timeout_max);
-  }
+  [[nodiscard]] double timeouts_taken() const noexcept { return in_timeouts(done_at_ - began_); }
+  /// How long until somebody led.
+  [[nodiscard]] double timeouts_to_lead() const noexcept { return in_timeouts(led_at_ - began_); }
+  /// B: the most that is allowed until somebody leads, and until everything is in order.
+  [[nodiscard]] double lead_bound() const noexcept { return in_timeouts(cluster_->chosen().patience()); }
+  [[nodiscard]] double order_bound() const noexcept { return in_timeouts(allowed_); }
 
  private:
+  [[nodiscard]] double in_timeouts(instant span) const noexcept {
+    return static_cast<double>(span) / static_cast<double>(cluster_->chosen().options.election_timeout_max);
+  }
   [[nodiscard]] bool broken() const { return cluster_->checks().broken(); }
 
   // ---- who is there
@@ -149,18 +154,31 @@ class liveness {
     for (const server* s : live_) {
       entries = std::max(entries, last - s->disk.image().snapshot().index);
     }
-    const std::uint64_t chunks =
-        (machine_state::image_bytes + p.image_filler + 64 + p.sessions.sessions * (32 + 24 * p.sessions.window)) /
-            p.options.snapshot_chunk_bytes +
-        1;
+    std::uint64_t image =
+        machine_state::image_bytes + p.image_filler + 64 + p.sessions.sessions * (32 + 24 * p.sessions.window);
+    for (const server* s : live_) {
+      if (s->machine.own() != nullptr) image = std::max(image, 2 * image_bytes(*s));
+    }
+    const std::uint64_t chunks = image / p.options.snapshot_chunk_bytes + 1;
     const instant round_trip = 4 * p.latency_min + 4 * p.sync_min + 100;
     const auto messages = static_cast<instant>(entries + chunks + 16);
     return p.patience() + messages * (round_trip + 2 * p.ticker);
   }
 
+  static std::uint64_t image_bytes(const server& s) {
+    std::uint64_t bytes = 0;
+    auto sink = [&bytes](payload part) -> result<void> {
+      bytes += part.size();
+      return {};
+    };
+    (void)s.machine.write_snapshot(sink);
+    return bytes;
+  }
+
   template <class Done>
   bool wait_until(Done&& done) {
-    const instant end = began_ + allowance();
+    allowed_ = allowance();
+    const instant end = began_ + allowed_;
     while (!broken() && cluster_->now() < end && cluster_->next_moment() < never) {
       if (led_at_ == never && cluster_->now() > began_ + cluster_->chosen().patience()) return false;
       (void)cluster_->advance();
@@ -298,6 +316,7 @@ class liveness {
   instant began_ = 0;
   instant led_at_ = never;
   instant done_at_ = 0;
+  instant allowed_ = 0;
   proposal probe_{};
   bool asked_ = false;
 };

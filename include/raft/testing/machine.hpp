@@ -3,15 +3,22 @@
 // A simulated state machine: sixteen registers, and a hash over every command that it executed, in order. Two machines
 // with equal hashes executed the same commands; the hash is what the checkers compare.
 //
+// A user's own machine (subject.hpp) may stand in it: then it is handed the same commands, snapshots and restores, and
+// is compared at every command with one that went through nothing.
+//
 // Three kinds, so that each optional part of the StateMachine policy is used: one that executes in `apply`; one that
 // applies and restores elsewhere (commands are held, and a snapshot waits, until the simulation lets them in); one that
 // is durable itself (it keeps its state over a crash, perhaps that of some moments ago).
 
 #include <algorithm>
 #include <array>
+#include <cinttypes>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,6 +29,7 @@
 #include <raft/testing/hash.hpp>
 #include <raft/testing/rng.hpp>
 #include <raft/testing/session_clients.hpp>
+#include <raft/testing/subject.hpp>
 
 namespace raft::testing {
 
@@ -43,6 +51,8 @@ class machine_watcher {
   virtual void role_told(role_kind role, term_t term, node_id leader) = 0;
   virtual void configuration_told(const configuration& c, index_t index) = 0;
   virtual void transfer_told(node_id target, transfer_fate what) = 0;
+  /// Of the user's machine in it: which invariant is broken, and how.
+  virtual void found_wrong(const char* invariant, const char* what) = 0;
 
  protected:
   ~machine_watcher() = default;
@@ -66,16 +76,30 @@ struct machine_state {
   }
 };
 
+/// A user's machine for a simulated server; pointers are null where there is none.
+struct machine_content {
+  const subject_kit* kit = nullptr;
+  replay* reference = nullptr;
+  std::size_t piece = 0;  ///< Snapshots are restored in pieces of so many bytes.
+};
+
 class machine {
  public:
-  /// `filler`: bytes by which its image is larger than its state. `watcher` must outlive it.
-  machine(machine_kind kind, std::size_t filler, const session_limits& limits, machine_watcher& watcher, rng chance)
-      : kind_(kind), filler_(filler), limits_(limits), watcher_(&watcher), chance_(chance) {}
+  /// `filler`: bytes by which its image is larger than its state. `watcher` must outlive it, and what `content` names.
+  machine(machine_kind kind, std::size_t filler, const session_limits& limits, const machine_content& content,
+          machine_watcher& watcher, rng chance)
+      : kind_(kind), filler_(filler), limits_(limits), content_(content), watcher_(&watcher), chance_(chance) {
+    if (content_.kit == nullptr) return;
+    own_ = content_.kit->make();
+    if (kind_ == machine_kind::durable) store();
+  }
 
   [[nodiscard]] machine_kind kind() const noexcept { return kind_; }
   [[nodiscard]] const machine_state& state() const noexcept { return state_; }
   /// How many commands it holds and has not executed.
   [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
+  /// The user's machine in it; null if there is none.
+  [[nodiscard]] subject* own() const noexcept { return own_.get(); }
 
   // ---- the simulation's side
 
@@ -103,11 +127,13 @@ class machine {
       if (chance_.permille(500)) {
         state_ = stored_;
         sessions_ = stored_sessions_;
+        if (own_ != nullptr) own_ = stored_own_->copy();
       }
       store();
     } else {
       state_ = {};
       sessions_ = sessions{limits_};
+      if (own_ != nullptr) own_ = content_.kit->make();
     }
   }
 
@@ -119,10 +145,17 @@ class machine {
     std::uint64_t value = hash;
     if (e.data.size() >= 8) key = raft::detail::load_le<std::uint64_t>(e.data.data()) % machine_state::registers_count;
     watcher_->handed_over(e.index, e.term, hash);
-    if (kind_ == machine_kind::elsewhere) {
-      held_.push_back({e.index, hash, key, value, session_command::read(e.data)});
+    held_command c{e.index, hash, key, value, std::nullopt, e.term, {}};
+    if (own_ != nullptr) {
+      content_.reference->see(e);
+      c.data.assign(e.data.begin(), e.data.end());
     } else {
-      execute({e.index, hash, key, value, session_command::read(e.data)});
+      c.in_session = session_command::read(e.data);
+    }
+    if (kind_ == machine_kind::elsewhere) {
+      held_.push_back(std::move(c));
+    } else {
+      execute(c);
     }
   }
 
@@ -135,6 +168,11 @@ class machine {
       raft::detail::store_le<std::uint64_t>(head.data() + 16 + 8 * i, state_.registers[i]);
     }
     if (auto written = sink(payload{head}); !written) return written;
+    if (own_ != nullptr) {
+      std::vector<std::byte> image;
+      if (auto written = own_->write_snapshot(image); !written) return written;
+      return sink(payload{image});
+    }
     std::vector<std::byte> filler(filler_);
     for (std::size_t i = 0; i < filler_; ++i) filler[i] = filler_byte(i);
     if (auto written = sink(payload{filler}); !written) return written;
@@ -150,6 +188,7 @@ class machine {
       if (piece->empty()) break;
       image.insert(image.end(), piece->begin(), piece->end());
     }
+    if (own_ != nullptr) return restore_own(image);
     if (image.size() < machine_state::image_bytes + filler_) return {errc::corrupt, "an image of another size"};
     auto rest = [left = payload{image}.subspan(machine_state::image_bytes + filler_)]() mutable {
       return result<payload>{std::exchange(left, {})};
@@ -157,13 +196,7 @@ class machine {
     exact_reader reader{rest};
     if (auto restored = sessions_.restore(reader); !restored) return restored;
     if (!reader.rest().empty()) return {errc::corrupt, "an image with bytes behind its end"};
-    held_.clear();
-    to_restore_ = {};
-    state_.last_command = index_t{raft::detail::load_le<std::uint64_t>(image.data())};
-    state_.hash = raft::detail::load_le<std::uint64_t>(image.data() + 8);
-    for (std::size_t i = 0; i < machine_state::registers_count; ++i) {
-      state_.registers[i] = raft::detail::load_le<std::uint64_t>(image.data() + 16 + 8 * i);
-    }
+    restore_head(image);
     for (std::size_t i = 0; i < filler_; ++i) {
       if (image[machine_state::image_bytes + i] != filler_byte(i)) return {errc::corrupt, "an image with other bytes"};
     }
@@ -171,12 +204,15 @@ class machine {
   }
 
   void on_restore(const snapshot_meta& meta) {
+    if (own_ != nullptr) own_->on_restore(meta);
     if (chance_.permille(500)) store();
     watcher_->restored(meta, state_.last_command, state_.hash);
   }
 
   /// Of a durable machine: what it has executed.
-  [[nodiscard]] index_t applied_index() const noexcept { return state_.last_command; }
+  [[nodiscard]] index_t applied_index() const noexcept {
+    return own_ != nullptr ? own_->applied_index() : state_.last_command;
+  }
 
   [[nodiscard]] machine_watcher& watcher() const noexcept { return *watcher_; }
 
@@ -187,11 +223,49 @@ class machine {
     std::uint64_t key = 0;
     std::uint64_t value = 0;
     std::optional<session_command> in_session{};
+    term_t term{};
+    std::vector<std::byte> data{};  ///< For the user's machine.
   };
 
   void store() {
     stored_ = state_;
     stored_sessions_ = sessions_;
+    if (own_ != nullptr && kind_ == machine_kind::durable) stored_own_ = own_->copy();
+  }
+
+  void restore_head(payload image) {
+    held_.clear();
+    to_restore_ = {};
+    state_.last_command = index_t{raft::detail::load_le<std::uint64_t>(image.data())};
+    state_.hash = raft::detail::load_le<std::uint64_t>(image.data() + 8);
+    for (std::size_t i = 0; i < machine_state::registers_count; ++i) {
+      state_.registers[i] = raft::detail::load_le<std::uint64_t>(image.data() + 16 + 8 * i);
+    }
+  }
+
+  result<void> restore_own(payload image) {
+    if (image.size() < machine_state::image_bytes) return {errc::corrupt, "an image of another size"};
+    auto done = own_->restore(image.subspan(machine_state::image_bytes), std::max<std::size_t>(1, content_.piece));
+    if (!done) {
+      watcher_->found_wrong("I19", "its machine does not restore what another one wrote");
+      return done;
+    }
+    restore_head(image);
+    compare("restored a snapshot");
+    return {};
+  }
+
+  /// [I29] Its state is that of a machine that executed the same commands and went through nothing else.
+  void compare(const char* after) {
+    if (own_->digest() != content_.reference->digest_at(state_.last_command)) {
+      char text[160];
+      std::snprintf(text, sizeof text,
+                    "its machine has another state after it %s up to %" PRIu64
+                    " than a fresh one that executed all commands up to there",
+                    after, state_.last_command.value);
+      watcher_->found_wrong("I29", text);
+    }
+    if (const std::string wrong = own_->complaint(); !wrong.empty()) watcher_->found_wrong("check", wrong.c_str());
   }
 
   [[nodiscard]] std::byte filler_byte(std::size_t i) const noexcept {
@@ -202,9 +276,11 @@ class machine {
     state_.last_command = c.index;
     state_.hash = machine_state::next_hash(state_.hash, c.index, c.hash);
     state_.registers[c.key] = c.value;
+    if (own_ != nullptr) own_->apply({c.index, c.term, entry_kind::command, payload{c.data}});
     if (c.in_session) execute_once(c.index, *c.in_session);
     if (kind_ == machine_kind::durable && chance_.permille(100)) store();
     watcher_->executed(c.index, state_.hash);
+    if (own_ != nullptr) compare("executed commands");
   }
 
   /// The log's time is its index.
@@ -226,12 +302,15 @@ class machine {
   machine_kind kind_;
   std::size_t filler_;
   session_limits limits_;
+  machine_content content_;
   machine_watcher* watcher_;
   rng chance_;
   machine_state state_{};
   sessions sessions_{limits_};
   sessions stored_sessions_{limits_};
   machine_state stored_{};  ///< durable, as stored_sessions_: the oldest state that a crash may bring back.
+  std::unique_ptr<subject> own_{};
+  std::unique_ptr<subject> stored_own_{};
   std::vector<held_command> held_{};
   index_t to_restore_{};
 };
@@ -260,11 +339,16 @@ class sim_machine {
   }
 
   void on_restore(const snapshot_meta& meta) { machine_->on_restore(meta); }
-  void on_role(role_kind role, term_t term, node_id leader) { machine_->watcher().role_told(role, term, leader); }
+  void on_role(role_kind role, term_t term, node_id leader) {
+    if (subject* own = machine_->own()) own->on_role(role, term, leader);
+    machine_->watcher().role_told(role, term, leader);
+  }
   void on_fate(index_t first, index_t last, term_t term, fate what) {
+    if (subject* own = machine_->own()) own->on_fate(first, last, term, what);
     machine_->watcher().fate_told(first, last, term, what);
   }
   void on_read(std::uint64_t context, read_fate what, index_t index) {
+    if (subject* own = machine_->own()) own->on_read(context, what, index);
     machine_->watcher().read_told(context, what, index);
   }
   void on_transfer(node_id target, transfer_fate what) { machine_->watcher().transfer_told(target, what); }
@@ -275,7 +359,10 @@ class sim_machine {
   void on_forwarded(std::uint64_t context, fate what, proposal place, node_id) {
     machine_->watcher().forwarded_told(context, what, place);
   }
-  void on_configuration(const configuration& c, index_t index) { machine_->watcher().configuration_told(c, index); }
+  void on_configuration(const configuration& c, index_t index) {
+    if (subject* own = machine_->own()) own->on_configuration(c, index);
+    machine_->watcher().configuration_told(c, index);
+  }
 
  private:
   machine* machine_;

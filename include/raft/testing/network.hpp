@@ -3,6 +3,9 @@
 // The simulated network: every message is encoded when it is sent and decoded where it arrives, so bytes of its own are
 // all that travels. Between the two it may be lost, doubled, delayed, damaged, overtaken, or come again long after.
 //
+// What becomes of a message is drawn for it alone, by its link and moment: so a message less elsewhere, as when a run
+// is shrunk, leaves the fates of the others as they are.
+//
 // Faults are sets of directed links (who to whom), which exist for a while: a cut link loses what is sent and what was
 // under way, a clogged one keeps it until it is free, a lossy one loses a third.
 
@@ -16,6 +19,7 @@
 #include <raft/codec.hpp>
 
 #include <raft/testing/clock.hpp>
+#include <raft/testing/hash.hpp>
 #include <raft/testing/meters.hpp>
 #include <raft/testing/plan.hpp>
 #include <raft/testing/rng.hpp>
@@ -95,23 +99,24 @@ class network {
   /// Takes in a message; answers which copies of it arrive when. The answer is valid until the next call.
   const std::vector<delivery>& send(std::size_t from, std::size_t to, const message& m, instant now) {
     deliveries_.clear();
+    rng chance = chance_of(from, to, now);
     if (suffers(disturbance::kind::cut, from, to, now) || drops_kind(m.body.index(), from, to, now) ||
-        (!calm_ && chance_.permille(plan_->loss_permille)) ||
-        (suffers(disturbance::kind::lossy, from, to, now) && chance_.permille(333))) {
+        (!calm_ && chance.permille(plan_->loss_permille)) ||
+        (suffers(disturbance::kind::lossy, from, to, now) && chance.permille(333))) {
       counts_->add(meter::lost);
       return deliveries_;
     }
     const std::size_t f = take_frame(from, to);
     (void)append_frame(m, cluster, frames_[f].bytes);
-    deliveries_.push_back({f, arrival(from, to, now)});
+    deliveries_.push_back({f, arrival(from, to, now, chance)});
     if (calm_) return deliveries_;
-    if (chance_.permille(plan_->duplicate_permille)) {
+    if (chance.permille(plan_->duplicate_permille)) {
       const std::size_t copy = copy_of(f);
-      deliveries_.push_back({copy, arrival(from, to, now)});
+      deliveries_.push_back({copy, arrival(from, to, now, chance)});
       counts_->add(meter::duplicated);
     }
-    if (plan_->replay_permille != 0) replay(f, now);
-    if (chance_.permille(plan_->damage_permille)) damage(f);
+    if (plan_->replay_permille != 0) replay(f, now, chance);
+    if (chance.permille(plan_->damage_permille)) damage(f, chance);
     return deliveries_;
   }
 
@@ -158,16 +163,23 @@ class network {
     return dropped;
   }
 
-  [[nodiscard]] instant arrival(std::size_t from, std::size_t to, instant now) {
+  /// Of the next message on this link at this moment.
+  [[nodiscard]] rng chance_of(std::size_t from, std::size_t to, instant now) noexcept {
+    burst& b = bursts_[from][to];
+    b = {now, b.at == now ? b.count + 1 : 0};
+    return chance_.fork(combine(combine(mix(static_cast<std::uint64_t>(now)), b.count), from * slots + to));
+  }
+
+  [[nodiscard]] instant arrival(std::size_t from, std::size_t to, instant now, rng& chance) {
     if (calm_) return now + plan_->latency_min;
-    instant at = now + chance_.between(plan_->latency_min, plan_->latency_max);
-    if (chance_.permille(plan_->late_permille)) {
-      at = now + chance_.between(plan_->latency_max, std::max(plan_->latency_max, plan_->late_max));
+    instant at = now + chance.between(plan_->latency_min, plan_->latency_max);
+    if (chance.permille(plan_->late_permille)) {
+      at = now + chance.between(plan_->latency_max, std::max(plan_->latency_max, plan_->late_max));
       counts_->add(meter::delayed_long);
     }
     for (const disturbance& d : disturbances_) {
       if (d.what != disturbance::kind::clog || !active(d, from, to, now)) continue;
-      at = std::max(at, d.until + chance_.between(0, plan_->latency_max));
+      at = std::max(at, d.until + chance.between(0, plan_->latency_max));
       counts_->add(meter::clogged);
     }
     instant& latest = latest_[from][to];
@@ -197,27 +209,27 @@ class network {
     return copy;
   }
 
-  void damage(std::size_t f) {
+  void damage(std::size_t f, rng& chance) {
     auto& bytes = frames_[f].bytes;
-    bytes[chance_.below(bytes.size())] ^= static_cast<std::byte>(1 + chance_.below(255));
+    bytes[chance.below(bytes.size())] ^= static_cast<std::byte>(1 + chance.below(255));
     frames_[f].damaged = true;
     counts_->add(meter::damaged_frames);
   }
 
   /// Remembers this message, and perhaps sends one that was remembered long ago.
-  void replay(std::size_t f, instant now) {
-    if (chance_.permille(50) || old_.size() < remembered) {
+  void replay(std::size_t f, instant now, rng& chance) {
+    if (chance.permille(50) || old_.size() < remembered) {
       if (old_.size() < remembered) old_.emplace_back();
-      frame& place = old_[chance_.below(old_.size())];
+      frame& place = old_[chance.below(old_.size())];
       place = frames_[f];
     }
-    if (!chance_.permille(plan_->replay_permille)) return;
-    const frame& again = old_[chance_.below(old_.size())];
+    if (!chance.permille(plan_->replay_permille)) return;
+    const frame& again = old_[chance.below(old_.size())];
     if (again.bytes.empty() || suffers(disturbance::kind::cut, again.from, again.to, now)) return;
     const std::size_t copy = take_frame(again.from, again.to);
     frames_[copy].bytes = again.bytes;
     frames_[copy].number = again.number;
-    deliveries_.push_back({copy, arrival(again.from, again.to, now)});
+    deliveries_.push_back({copy, arrival(again.from, again.to, now, chance)});
     counts_->add(meter::replayed_old);
   }
 
@@ -231,6 +243,11 @@ class network {
   std::vector<frame> old_{};
   std::vector<delivery> deliveries_{};
   std::uint64_t numbers_ = 0;
+  struct burst {
+    instant at = -1;
+    std::uint64_t count = 0;
+  };
+  std::array<std::array<burst, slots>, slots> bursts_{};
   std::array<std::array<instant, slots>, slots> latest_{};
   std::array<std::array<std::uint64_t, slots>, slots> newest_{};
 };

@@ -4,10 +4,12 @@
 // drawn together ("swarm"): most runs have only some of the faults, and limits are often far smaller than anybody would
 // choose, so that rare states come up within thousands of events.
 
+#include <algorithm>
 #include <array>
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,6 +55,10 @@ enum class ending : std::uint8_t {
 struct plan {
   std::uint64_t seed = 0;
   std::uint64_t events = 0;  ///< How long the safety phase is.
+  /// Of the errands (what clients do, what goes wrong), numbered from 1 in the order of time, those that are run, in
+  /// their order; all of them if there is no such list. An errand draws from a generator of its own, and its moment
+  /// does not depend on any other: so a run with fewer of them is the same run, but for what they did (shrink.hpp).
+  std::optional<std::vector<std::uint64_t>> only{};
 
   // The cluster.
   configuration members{};
@@ -116,6 +122,9 @@ struct plan {
   raft::testing::ending ending = ending::all;
   bool watch_stability = false;
 
+  [[nodiscard]] bool runs(std::uint64_t errand) const noexcept {
+    return !only || std::binary_search(only->begin(), only->end(), errand);
+  }
   /// [I43] How long after the faults stopped everything must be in order, besides the time for what has to be sent.
   [[nodiscard]] instant patience() const noexcept { return 20 * options.election_timeout_max + reserve(); }
   /// How much longer it may take because of servers that let others go first.

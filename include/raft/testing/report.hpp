@@ -24,10 +24,8 @@ class summary {
       ++broken_;
       ++by_invariant_[o.found->invariant];
     }
-    if (o.timeouts_to_order > slowest_) {
-      slowest_ = o.timeouts_to_order;
-      slowest_seed_ = o.chosen.seed;
-    }
+    to_lead_.add(o.timeouts_to_lead, o.lead_bound, o.chosen.seed);
+    to_order_.add(o.timeouts_to_order, o.order_bound, o.chosen.seed);
     counts_.add(o.counts);
   }
   [[nodiscard]] std::uint64_t broken() const noexcept { return broken_; }
@@ -41,32 +39,51 @@ class summary {
   friend std::string to_text(const summary& s, double seconds);
 
  private:
+  /// Which run came closest to its bound.
+  struct slowest {
+    double took = 0;
+    double bound = 1;
+    std::uint64_t seed = 0;
+    void add(double other, double other_bound, std::uint64_t of) noexcept {
+      if (other_bound > 0 && other / other_bound > took / bound) *this = {other, other_bound, of};
+    }
+  };
+
   std::uint64_t runs_ = 0;
   std::uint64_t events_ = 0;
   std::uint64_t committed_ = 0;
   instant simulated_ = 0;
   std::uint64_t broken_ = 0;
-  double slowest_ = 0;
-  std::uint64_t slowest_seed_ = 0;
+  slowest to_lead_{};
+  slowest to_order_{};
   meters counts_{};
   std::map<std::string, std::uint64_t> by_invariant_{};
 };
 
-[[nodiscard]] inline std::string to_text(const summary& s, double seconds) {
+/// The table. `seconds`: how long the runs took; zero if nobody looked.
+[[nodiscard]] inline std::string to_text(const summary& s, double seconds = 0) {
   char line[160];
   std::string text;
-  const auto rate = [seconds](std::uint64_t n) { return static_cast<double>(n) / std::max(seconds, 1e-9); };
-  std::snprintf(line, sizeof line, "%-38s %14" PRIu64 "   %.0f a minute\n", "seeds", s.runs_, 60 * rate(s.runs_));
-  text += line;
-  std::snprintf(line, sizeof line, "%-38s %14" PRIu64 "   %.0f a second\n", "events", s.events_, rate(s.events_));
-  text += line;
-  std::snprintf(line, sizeof line, "%-38s %14" PRIu64 "\n", "entries committed", s.committed_);
-  text += line;
-  std::snprintf(line, sizeof line, "%-38s %14.0f s\n", "simulated time", static_cast<double>(s.simulated_) / 1e6);
-  text += line;
-  std::snprintf(line, sizeof line, "%-38s %14.1f election timeouts (seed %" PRIu64 ")\n", "slowest return to order",
-                s.slowest_, s.slowest_seed_);
-  text += line;
+  const auto add = [&](const char* name, std::uint64_t n, const char* unit, double per) {
+    std::snprintf(line, sizeof line, "%-38s %14" PRIu64, name, n);
+    text += line;
+    if (seconds > 0 && per > 0) {
+      std::snprintf(line, sizeof line, "   %.0f a %s", static_cast<double>(n) * per / seconds, unit);
+      text += line;
+    }
+    text += '\n';
+  };
+  const auto add_slowest = [&](const char* name, const summary::slowest& w) {
+    std::snprintf(line, sizeof line, "%-38s %14.1f of %.1f election timeouts allowed (seed %" PRIu64 ")\n", name,
+                  w.took, w.bound, w.seed);
+    text += line;
+  };
+  add("seeds", s.runs_, "minute", 60);
+  add("events", s.events_, "second", 1);
+  add("entries committed", s.committed_, "", 0);
+  add("seconds of simulated time", static_cast<std::uint64_t>(s.simulated_) / 1'000'000, "", 0);
+  add_slowest("closest to B, until somebody leads", s.to_lead_);
+  add_slowest("closest to B, until all is in order", s.to_order_);
   std::snprintf(line, sizeof line, "%-38s %14" PRIu64 "\n", "violations", s.broken_);
   text += line;
   for (const auto& [name, n] : s.by_invariant_) {

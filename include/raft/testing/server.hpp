@@ -42,6 +42,7 @@ class world {
   virtual void role_told(server& s, role_kind role, term_t term, node_id leader) = 0;
   virtual void configuration_told(server& s, const configuration& c, index_t index) = 0;
   virtual void transfer_told(server& s, node_id target, transfer_fate what) = 0;
+  virtual void found_wrong(server& s, const char* invariant, const char* what) = 0;
   virtual void observed(server& s, const events::promotion_ended& e) = 0;
   virtual void observed(server& s, const events::transfer_begun& e) = 0;
   virtual void observed(server& s, const events::transfer_ended& e) = 0;
@@ -89,6 +90,7 @@ class server : public disk_watcher, public machine_watcher {
     std::size_t segment_bytes = 0;
     std::size_t filler = 0;  ///< See `machine`.
     session_limits sessions{};
+    machine_content content{};
     const instant* now = nullptr;
     raft::testing::world* world = nullptr;
     rng chance{0};
@@ -99,7 +101,7 @@ class server : public disk_watcher, public machine_watcher {
         slot(s.slot),
         traits(s.traits),
         disk(*s.initial, s.segment_bytes, s.traits.deferred, *this, s.chance.fork(1)),
-        machine(s.traits.machine, s.filler, s.sessions, *this, s.chance.fork(2)),
+        machine(s.traits.machine, s.filler, s.sessions, s.content, *this, s.chance.fork(2)),
         world_(s.world),
         now_(s.now) {}
   virtual ~server() = default;
@@ -202,6 +204,7 @@ class server : public disk_watcher, public machine_watcher {
   void role_told(role_kind role, term_t t, node_id leader) final { world_->role_told(*this, role, t, leader); }
   void configuration_told(const raft::configuration& c, index_t i) final { world_->configuration_told(*this, c, i); }
   void transfer_told(node_id target, transfer_fate what) final { world_->transfer_told(*this, target, what); }
+  void found_wrong(const char* invariant, const char* what) final { world_->found_wrong(*this, invariant, what); }
 
  public:
   /// Who hears of this server's doings; for its Transport and its Observer.

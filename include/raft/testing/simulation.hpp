@@ -24,11 +24,16 @@ namespace raft::testing {
 struct outcome {
   plan chosen{};
   std::optional<violation> found{};
-  instant at = 0;            ///< When the run ended, or what was found was found.
-  std::uint64_t events = 0;  ///< How many there were, those of the liveness phase included.
-  std::uint64_t trace = 0;   ///< The hash of all that happened.
+  instant at = 0;             ///< When the run ended, or what was found was found.
+  std::uint64_t events = 0;   ///< How many there were, those of the liveness phase included.
+  std::uint64_t trace = 0;    ///< The hash of all that happened.
+  std::uint64_t errands = 0;  ///< How many came up (plan.hpp), whether or not they were run.
   std::uint64_t committed = 0;
-  double timeouts_to_order = 0;  ///< From the end of the faults until all was in order, in election timeouts.
+  // From the end of the faults, in the longest election timeouts that the options allow; zero if something was found.
+  double timeouts_to_lead = 0;   ///< Until somebody led,
+  double timeouts_to_order = 0;  ///< until all was in order,
+  double lead_bound = 0;         ///< and how long either may take (liveness.hpp).
+  double order_bound = 0;
   meters counts{};
 };
 
@@ -36,39 +41,58 @@ namespace detail {
 
 inline instant draw_interval(rng& chance, instant mean) { return chance.between(1, 2 * mean); }
 
-/// The safety phase.
-inline void run_with_faults(cluster& c, workload& clients, faults& trouble, rng chance) {
+/// The safety phase; answers how many errands came up.
+inline std::uint64_t run_with_faults(cluster& c, workload& clients, rng chance) {
   const plan& p = c.chosen();
-  c.plan_errand(errand::work, draw_interval(chance, p.work_interval));
-  if (p.fault_interval != 0) c.plan_errand(errand::fault, draw_interval(chance, p.fault_interval));
+  faults trouble{c};
+  rng work_times = chance.fork(1);
+  rng fault_times = chance.fork(2);
+  const rng own = chance.fork(3);
+  std::uint64_t number = 0;
+  const auto run = [&](auto&& act) {
+    ++number;
+    if (!p.runs(number)) return;
+    c.teller().set_errand(number);
+    act(own.fork(number));
+    c.teller().set_errand(0);
+  };
+  c.plan_errand(errand::work, draw_interval(work_times, p.work_interval));
+  if (p.fault_interval != 0) c.plan_errand(errand::fault, draw_interval(fault_times, p.fault_interval));
   while (c.events() < p.events && !c.checks().broken()) {
     switch (c.advance()) {
       case errand::work:
-        clients.act();
-        c.plan_errand(errand::work, draw_interval(chance, p.work_interval));
+        run([&](rng drawn) {
+          clients.begin(number, drawn);
+          clients.act();
+        });
+        c.plan_errand(errand::work, draw_interval(work_times, p.work_interval));
         break;
       case errand::fault:
-        trouble.act();
-        c.plan_errand(errand::fault, draw_interval(chance, p.fault_interval));
+        run([&](rng drawn) { trouble.act(drawn); });
+        c.plan_errand(errand::fault, draw_interval(fault_times, p.fault_interval));
         break;
       case errand::none:
         break;
     }
   }
+  return number;
 }
+
+/// The number of what is asked when the faults have stopped.
+inline constexpr std::uint64_t last_errand = std::uint64_t{1} << 40;
 
 }  // namespace detail
 
-/// Carries out a plan. `tell_story`: a line on standard output for everything that happens.
-[[nodiscard]] inline outcome simulate(const plan& p, bool tell_story = false) {
+/// Carries out a plan, and tells what happens. `kit`: the user's machine (subject.hpp); null: the simulator's own.
+[[nodiscard]] inline outcome simulate(const plan& p, story& told, const subject_kit* kit = nullptr) {
   outcome o;
   o.chosen = p;
   const rng root{p.seed};
-  cluster c{p, o.counts, tell_story};
-  workload clients{c, root.fork(4)};
-  faults trouble{c, root.fork(5)};
+  cluster c{p, kit, o.counts, told};
+  workload clients{c};
   liveness end{c, clients, root.fork(6)};
-  detail::run_with_faults(c, clients, trouble, root.fork(7));
+  o.errands = detail::run_with_faults(c, clients, root.fork(7));
+  clients.begin(detail::last_errand, root.fork(4));
   if (!c.checks().broken()) end.watch();
   if (c.checks().broken()) o.found = c.checks().found();
   for (const auto& s : c.servers()) o.counts.add(meter::reads_not_at_hand, s->disk.cold_reads());
@@ -76,11 +100,21 @@ inline void run_with_faults(cluster& c, workload& clients, faults& trouble, rng 
   o.events = c.events();
   o.trace = c.trace();
   o.committed = c.checks().ghosts().last_committed().value;
-  o.timeouts_to_order = o.found ? 0 : end.timeouts_taken();
+  if (o.found) return o;
+  o.timeouts_to_lead = end.timeouts_to_lead();
+  o.timeouts_to_order = end.timeouts_taken();
+  o.lead_bound = end.lead_bound();
+  o.order_bound = end.order_bound();
   return o;
 }
 
-/// What was found, the plan, and how to see it again.
+/// Carries out a plan.
+[[nodiscard]] inline outcome simulate(const plan& p) {
+  story untold;
+  return simulate(p, untold);
+}
+
+/// What was found, and the plan.
 [[nodiscard]] inline std::string to_text(const outcome& o) {
   char line[1024];
   std::string text;
@@ -95,9 +129,6 @@ inline void run_with_faults(cluster& c, workload& clients, faults& trouble, rng 
   }
   text += line;
   text += to_text(o.chosen);
-  std::snprintf(line, sizeof line, "reproduce: raft_sim --seed %" PRIu64 " --events %" PRIu64 " --trace\n",
-                o.chosen.seed, o.chosen.events);
-  text += line;
   return text;
 }
 

@@ -7,9 +7,12 @@
 #include <array>
 #include <cinttypes>
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include <raft/message.hpp>
 
@@ -72,28 +75,65 @@ inline constexpr std::array<const char*, std::variant_size_v<message_body>> mess
   return line;
 }
 
-/// Where the story goes: to standard output, or, as by default, nowhere. Ask `told()` before composing a line.
+/// A line of a story.
+struct story_line {
+  instant at = 0;
+  std::uint64_t errand = 0;  ///< The one that was being run, by its number (plan.hpp); zero: none.
+  bool deed = false;         ///< What somebody did, or what became of a server; else a detail, such as a message.
+  std::string text{};
+};
+
+/// The line as it is printed.
+[[nodiscard]] inline std::string to_text(const story_line& l) {
+  char head[64];
+  std::snprintf(head, sizeof head, "[%12.3f ms] ", static_cast<double>(l.at) / 1000.0);
+  return head + l.text;
+}
+
+/// Where the story goes: nowhere, to standard output, or into memory. Ask `told()` before composing a line.
 class story {
  public:
-  explicit story(bool is_told) noexcept : told_(is_told) {}
-  [[nodiscard]] bool told() const noexcept { return told_; }
+  enum class to : std::uint8_t { nowhere, output, memory };
 
-  void line(instant now, const char* format, ...) const
-#if defined(__GNUC__)
-      __attribute__((format(printf, 3, 4)))
-#endif
-  {
-    if (!told_) return;
-    std::printf("[%12.3f ms] ", static_cast<double>(now) / 1000.0);
+  explicit story(to where = to::nowhere) noexcept : where_(where) {}
+  [[nodiscard]] bool told() const noexcept { return where_ != to::nowhere; }
+  [[nodiscard]] const std::vector<story_line>& lines() const noexcept { return lines_; }
+
+  /// From now on lines are of this errand; zero: of none.
+  void set_errand(std::uint64_t number) noexcept { errand_ = number; }
+
+  /// A detail.
+  [[gnu::format(printf, 3, 4)]] void line(instant now, const char* format, ...) {
+    if (!told()) return;
     va_list arguments;
     va_start(arguments, format);
-    std::vprintf(format, arguments);
+    add(now, false, format, arguments);
     va_end(arguments);
-    std::printf("\n");
+  }
+  /// What a reader of a short story wants to know.
+  [[gnu::format(printf, 3, 4)]] void deed(instant now, const char* format, ...) {
+    if (!told()) return;
+    va_list arguments;
+    va_start(arguments, format);
+    add(now, true, format, arguments);
+    va_end(arguments);
   }
 
  private:
-  bool told_;
+  void add(instant now, bool is_deed, const char* format, va_list arguments) {
+    char text[512];
+    std::vsnprintf(text, sizeof text, format, arguments);
+    story_line l{now, errand_, is_deed, text};
+    if (where_ == to::output) {
+      std::puts(to_text(l).c_str());
+    } else {
+      lines_.push_back(std::move(l));
+    }
+  }
+
+  to where_;
+  std::uint64_t errand_ = 0;
+  std::vector<story_line> lines_{};
 };
 
 }  // namespace raft::testing

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cinttypes>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <raft/testing/cluster.hpp>
@@ -19,7 +21,13 @@ namespace raft::testing {
 
 class workload {
  public:
-  workload(cluster& c, rng chance) : cluster_(&c), chance_(chance) {}
+  explicit workload(cluster& c) : cluster_(&c) {}
+
+  /// From now on it draws from `chance`; what it proposes and asks is told apart by the errand's number.
+  void begin(std::uint64_t errand, rng chance) {
+    chance_ = chance;
+    serial_ = contexts_ = errand << 8;
+  }
 
   /// Does one thing, at a server that is up.
   void act() {
@@ -39,16 +47,14 @@ class workload {
       return chance_.permille(p.anywhere_permille) ? read_anywhere() : (void)read(*s);
     if (chance_.permille(p.session_permille)) return act_in_session(*s);
     if (chance_.permille(p.span_permille)) return propose_span(*s);
-    const std::size_t size = draw_size();
-    make_payload(size);
-    if (size == 0) cluster_->counts().add(meter::empty_proposals);
-    (void)propose(*s, std::span<const payload>{&payloads_.front(), 1});
+    draw_commands(1, true);
+    (void)propose(*s, payloads_);
   }
 
   /// A proposal of one small command; the checks hear of it.
   result<proposal> propose_one(server& s) {
-    make_payload(8);
-    return propose(s, std::span<const payload>{&payloads_.front(), 1});
+    draw_commands(1, false);
+    return propose(s, payloads_);
   }
 
   /// Asks for a read; false if it was refused. The context is the last one given out then.
@@ -61,6 +67,7 @@ class workload {
   bool read(server& s, Ask&& ask) {
     const std::uint64_t context = ++contexts_;
     cluster_->counts().add(meter::reads_asked);
+    cluster_->teller().deed(cluster_->now(), "%" PRIu64 " is asked to read", s.id.value);
     bool asked = false;
     cluster_->call(s, [&] {
       cluster_->checks().read_asked(s, context);
@@ -89,9 +96,10 @@ class workload {
   void propose_anywhere() {
     server* s = any_that_hears();
     if (s == nullptr) return;
-    make_payload(draw_size());
+    draw_commands(1, true);
     const std::uint64_t context = ++contexts_;
     const bool leads = s->look().role == role_kind::leader;
+    cluster_->teller().deed(cluster_->now(), "%" PRIu64 " is asked to forward a command", s->id.value);
     cluster_->call(*s, [&] {
       cluster_->checks().about_to_forward(*s, context, payloads_.front(), leads);
       const auto answer = s->propose_anywhere(payloads_.front(), context);
@@ -122,29 +130,46 @@ class workload {
     return any.up && any.paused_until <= cluster_->now() ? &any : nullptr;
   }
 
-  std::size_t draw_size() {
-    const std::int64_t limit = cluster_->chosen().payload_max;
-    switch (chance_.below(16)) {
-      case 0:
-        return 0;
-      case 1:
-        cluster_->counts().add(meter::largest_proposals);
-        return static_cast<std::size_t>(limit);
-      case 2:
-        return static_cast<std::size_t>(limit) + 1;
-      default:
-        return static_cast<std::size_t>(chance_.log_between(1, limit));
+  /// Makes payloads_ view `n` commands. `any_size`: among them such as are larger than a leader takes.
+  void draw_commands(std::size_t n, bool any_size) {
+    buffer_.clear();
+    std::array<std::size_t, largest_span> ends{};
+    for (std::size_t i = 0; i < n; ++i) {
+      draw_command(any_size);
+      ends[i] = buffer_.size();
+    }
+    payloads_.clear();
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t at = i == 0 ? 0 : ends[i - 1];
+      payloads_.emplace_back(buffer_.data() + at, ends[i] - at);
     }
   }
 
-  /// The first of payloads_ views `size` bytes that were never proposed before (if there is room for that).
-  void make_payload(std::size_t size) {
-    buffer_.resize(size + 8);
+  /// Appends one to buffer_: the user's, or bytes that were never proposed before (if there is room for that).
+  void draw_command(bool any_size) {
+    const auto limit = static_cast<std::size_t>(cluster_->chosen().payload_max);
+    const std::uint64_t part = chance_.below(16);
+    const subject_kit* kit = cluster_->kit();
+    const bool too_large = any_size && part == 2;
+    if (kit != nullptr && kit->command && !too_large) {
+      const std::vector<std::byte> drawn = kit->command(chance_);
+      buffer_.insert(buffer_.end(), drawn.begin(), drawn.end());
+      return;
+    }
+    const std::size_t size = too_large   ? limit + 1
+                             : part == 0 ? 0
+                             : part == 1
+                                 ? limit
+                                 : static_cast<std::size_t>(chance_.log_between(1, cluster_->chosen().payload_max));
+    if (size == 0) cluster_->counts().add(meter::empty_proposals);
+    if (size == limit) cluster_->counts().add(meter::largest_proposals);
+    const std::size_t begin = buffer_.size();
+    buffer_.resize(begin + (size + 7) / 8 * 8);
     std::uint64_t word = mix(++serial_);
     for (std::size_t at = 0; at < size; at += 8, word += 0x9e3779b97f4a7c15ULL) {
-      raft::detail::store_le<std::uint64_t>(buffer_.data() + at, word);
+      raft::detail::store_le<std::uint64_t>(buffer_.data() + begin + at, word);
     }
-    payloads_.assign(1, payload{buffer_.data(), size});
+    buffer_.resize(begin + size);
   }
 
   /// A client looks at what became of its commands, and sends the next one, or an old one again.
@@ -166,19 +191,7 @@ class workload {
 
   void propose_span(server& s) {
     const std::size_t n = chance_.permille(20) ? 0 : 1 + chance_.below(largest_span);
-    std::size_t total = 0;
-    std::array<std::size_t, largest_span> sizes{};
-    for (std::size_t i = 0; i < n; ++i) {
-      sizes[i] = std::min<std::size_t>(draw_size(), static_cast<std::size_t>(cluster_->chosen().payload_max));
-      total += sizes[i];
-    }
-    make_payload(total);
-    payloads_.clear();
-    std::size_t at = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      payloads_.emplace_back(buffer_.data() + at, sizes[i]);
-      at += sizes[i];
-    }
+    draw_commands(n, false);
     const auto answer = propose(s, payloads_);
     if (answer) cluster_->counts().add(meter::spans);
     if (answer && n == 0) cluster_->checks().report("I30", s, "takes a proposal of nothing");
@@ -204,10 +217,21 @@ class workload {
       counts.add(meter::refused_not_leader);
     }
     if (cluster_->teller().told()) {
-      cluster_->teller().line(cluster_->now(), "%" PRIu64 " is asked to append %zu commands: %s", s.id.value,
-                              commands.size(), answer ? "done" : answer.error().what);
+      cluster_->teller().deed(cluster_->now(), "%" PRIu64 " is asked to append %s: %s", s.id.value,
+                              describe(commands).c_str(), answer ? "done" : answer.error().what);
     }
     return answer;
+  }
+
+  [[nodiscard]] std::string describe(std::span<const payload> commands) const {
+    const subject_kit* kit = cluster_->kit();
+    if (kit == nullptr || !kit->describe) return std::to_string(commands.size()) + " commands";
+    std::string text;
+    for (const payload command : commands) {
+      const bool theirs = command.size() <= kit->largest_command;  // or one that no leader takes
+      text.append(text.empty() ? "" : ", ").append(theirs ? kit->describe(command) : "what is too large");
+    }
+    return text;
   }
 
   /// For the present term, or for another one: then it is refused.
@@ -226,6 +250,7 @@ class workload {
 
   /// An operator's wish about who is to lead.
   void lead_otherwise(server& s) {
+    cluster_->teller().deed(cluster_->now(), "%" PRIu64 " is told who is to lead", s.id.value);
     switch (chance_.below(8)) {
       case 0:
         return ask(s, meter::step_downs_asked, [&s] { return s.step_down().has_value(); });
@@ -308,7 +333,7 @@ class workload {
     if (answer && expected == in_force.next()) checks.report("I16", s, "changes another membership than was expected");
     cluster_->counts().add(answer ? meter::changes : meter::changes_refused);
     if (answer && !s.configuration().data.empty()) cluster_->counts().add(meter::changes_with_data);
-    if (answer) cluster_->teller().line(cluster_->now(), "%" PRIu64 " changes the membership", s.id.value);
+    if (answer) cluster_->teller().deed(cluster_->now(), "%" PRIu64 " changes the membership", s.id.value);
   }
 
   /// Mostly of one that has no vote.
@@ -332,7 +357,9 @@ class workload {
     if (chance_.permille(400)) return cluster_->begin_piecewise_snapshot(s);
     cluster_->call(s, [&] {
       const auto taken = s.take_snapshot();
-      if (taken) cluster_->counts().add(meter::snapshots_taken);
+      if (!taken) return;
+      cluster_->counts().add(meter::snapshots_taken);
+      cluster_->teller().deed(cluster_->now(), "%" PRIu64 " takes a snapshot of %" PRIu64, s.id.value, taken->value);
     });
   }
 
@@ -345,12 +372,13 @@ class workload {
       s.wants_snapshot = true;
       s.own_snapshot = {};
       cluster_->counts().add(meter::snapshot_requests);
+      cluster_->teller().deed(cluster_->now(), "%" PRIu64 " finds its machine damaged", s.id.value);
     });
   }
 
   void campaign(server& s) {
     cluster_->counts().add(meter::campaigns_forced);
-    cluster_->teller().line(cluster_->now(), "%" PRIu64 " is made to campaign", s.id.value);
+    cluster_->teller().deed(cluster_->now(), "%" PRIu64 " is made to campaign", s.id.value);
     cluster_->call(s, [&] {
       cluster_->checks().forced_to_campaign(s);
       s.campaign();
@@ -362,6 +390,7 @@ class workload {
     const glance before = s.look();
     if (before.failed || before.term == term_t{}) return;
     const node_id other{s.id.value % cluster_->servers().size() + 1};
+    cluster_->teller().deed(cluster_->now(), "%" PRIu64 " is sent what no server sends", s.id.value);
     message m{other, s.id, before.term, append_entries{}};
     append_entries request;
     switch (chance_.below(7)) {
@@ -406,7 +435,7 @@ class workload {
   }
 
   cluster* cluster_;
-  rng chance_;
+  rng chance_{0};
   std::vector<std::byte> buffer_{};
   std::vector<payload> payloads_{};
   std::uint64_t serial_ = 0;

@@ -16,6 +16,7 @@ inline std::vector<std::unique_ptr<server>> cluster::make_servers() {
     s.segment_bytes = plan_.segment_bytes;
     s.filler = plan_.image_filler;
     s.sessions = plan_.sessions;
+    if (kit_ != nullptr) s.content = {kit_, &*reference_, plan_.options.snapshot_chunk_bytes};
     s.now = &now_;
     s.world = this;
     s.chance = chance_.fork(100 + slot);
@@ -26,13 +27,15 @@ inline std::vector<std::unique_ptr<server>> cluster::make_servers() {
   return made;
 }
 
-inline cluster::cluster(const plan& p, meters& counts, bool tell_story)
+inline cluster::cluster(const plan& p, const subject_kit* kit, meters& counts, story& told)
     : plan_(p),
+      kit_(kit),
+      reference_(kit != nullptr ? std::optional<replay>{std::in_place, *kit} : std::nullopt),
       counts_(&counts),
-      story_(tell_story),
+      story_(&told),
       chance_(rng{p.seed}.fork(2)),
       servers_(make_servers()),
-      checks_(servers_, plan_.members, plan_.options, counts),
+      checks_(servers_, plan_.members, plan_.options, kit != nullptr && kit->has_digest, counts),
       network_(plan_, rng{p.seed}.fork(3), counts) {
   if (!p.members.learners.empty()) counts.add(meter::learners);
   if (p.members.joint()) counts.add(meter::joint_configurations);
@@ -168,7 +171,7 @@ inline void cluster::deliver(const event& e) {
   if (opened) {
     const message& m = opened->message;
     if (const auto* chunk = std::get_if<install_snapshot>(&m.body)) note_chunk(s, *chunk);
-    if (story_.told()) story_.line(now_, "%s", to_text(m).c_str());
+    if (story_->told()) story_->line(now_, "%s", to_text(m).c_str());
     call(s, [&] {
       checks_.about_to_take_in(m);
       const auto taken = s.step(m);
@@ -200,7 +203,7 @@ inline void cluster::sync(const event& e) {
     }
   };
   call(s, report_it);
-  if (s.up && chance_.permille(plan_.repeat_permille)) call(s, report_it);
+  if (s.up && chance_of(s, purpose::repeat).permille(plan_.repeat_permille)) call(s, report_it);
 }
 
 inline void cluster::apply(const event& e) {
@@ -213,7 +216,8 @@ inline void cluster::apply(const event& e) {
   }
   s.apply_planned = false;
   if (s.machine.held() == 0) return;
-  const index_t last = s.machine.release(calm_ ? s.machine.held() : 1 + chance_.below(s.machine.held()));
+  const index_t last =
+      s.machine.release(calm_ ? s.machine.held() : 1 + chance_of(s, purpose::apply).below(s.machine.held()));
   const auto report_it = [&] {
     const auto taken = s.step(applied{last});
     if (!taken && taken.error().code != errc::failed) {
@@ -221,7 +225,7 @@ inline void cluster::apply(const event& e) {
     }
   };
   call(s, report_it);
-  if (s.up && chance_.permille(plan_.repeat_permille)) call(s, report_it);
+  if (s.up && chance_of(s, purpose::repeat).permille(plan_.repeat_permille)) call(s, report_it);
 }
 
 inline bool cluster::reaches(const server& s, const event& e) {
@@ -270,8 +274,10 @@ inline void cluster::after_call(server& s) {
 inline void cluster::plan_syncs(server& s) {
   if (!s.traits.deferred) return;
   const mark_t issued = s.disk.issued();
+  if (s.sync_issued == issued) return;
+  rng chance = chance_of(s, purpose::sync);
   const auto moment = [&] {
-    const instant latency = calm_ ? plan_.sync_min : chance_.between(plan_.sync_min, plan_.sync_max);
+    const instant latency = calm_ ? plan_.sync_min : chance.between(plan_.sync_min, plan_.sync_max);
     return std::max(now_, s.disk_stalled_until) + latency;
   };
   if (plan_.each_write_alone) {
@@ -290,15 +296,15 @@ inline void cluster::plan_syncs(server& s) {
 inline void cluster::plan_apply(server& s) {
   if (s.apply_planned || s.machine.held() == 0) return;
   s.apply_planned = true;
-  const instant delay = calm_ ? 10 : chance_.between(1, plan_.apply_delay);
+  const instant delay = calm_ ? 10 : chance_of(s, purpose::apply).between(1, plan_.apply_delay);
   push({now_ + delay, 0, event_kind::apply, static_cast<std::uint32_t>(s.slot), s.incarnation, 0, 0});
 }
 
 inline void cluster::plan_fetch(server& s) {
   if (s.fetch_planned || s.disk.asked_for().first == index_t{}) return;
   s.fetch_planned = true;
-  push({now_ + chance_.between(1, plan_.fetch_delay), 0, event_kind::fetch, static_cast<std::uint32_t>(s.slot),
-        s.incarnation, 0, 0});
+  push({now_ + chance_of(s, purpose::fetch).between(1, plan_.fetch_delay), 0, event_kind::fetch,
+        static_cast<std::uint32_t>(s.slot), s.incarnation, 0, 0});
 }
 
 /// A node whose disk refused a write is silent for ever; somebody restarts it after a while, at once if its power went.
@@ -308,11 +314,11 @@ inline void cluster::note_failure(server& s) {
   checks_.nothing_is_open(s);
   if (s.disk.power_was_cut()) {
     counts_->add(meter::crashes_at_write);
-    return crash(s, chance_.between(1, 1 + plan_.fault_length));
+    return crash(s, chance_of(s, purpose::failure).between(1, 1 + plan_.fault_length));
   }
   s.restart_planned = true;
-  plan_restart(s, chance_.between(1, 1 + plan_.fault_length));
-  story_.line(now_, "%" PRIu64 " failed: its disk refused a write", s.id.value);
+  plan_restart(s, chance_of(s, purpose::failure).between(1, 1 + plan_.fault_length));
+  story_->deed(now_, "%" PRIu64 " failed: its disk refused a write", s.id.value);
 }
 
 }  // namespace raft::testing

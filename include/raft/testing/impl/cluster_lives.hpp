@@ -10,7 +10,7 @@ inline void cluster::crash(server& s, instant down) {
   s.stop();
   s.up = false;
   ++s.incarnation;
-  const disk::remains left = s.disk.crash(chance_.permille(plan_.lose_all_permille));
+  const disk::remains left = s.disk.crash(chance_of(s, purpose::crash).permille(plan_.lose_all_permille));
   s.machine.crash();
   checks_.crashed(s);
   s.paused_until = 0;
@@ -23,8 +23,8 @@ inline void cluster::crash(server& s, instant down) {
   if (left.lost != 0) counts_->add(meter::crashes_that_lost_writes);
   if (left.kept != 0) counts_->add(meter::crashes_that_kept_unreported_writes);
   if (left.torn) counts_->add(meter::torn_appends);
-  story_.line(now_, "%" PRIu64 " crashes; of its unreported writes %zu survive, %zu do not%s", s.id.value, left.kept,
-              left.lost, left.torn ? ", one does in part" : "");
+  story_->deed(now_, "%" PRIu64 " crashes; of its unreported writes %zu survive, %zu do not%s", s.id.value, left.kept,
+               left.lost, left.torn ? ", one does in part" : "");
   if (down != never) plan_restart(s, down);
 }
 
@@ -38,7 +38,7 @@ inline void cluster::restart(server& s) {
   s.sync_issued = s.disk.issued();
   server::options_type own = plan_.options;
   own.priority = s.traits.priority;
-  if (const auto made = s.start(own, chance_.next()); !made) {
+  if (const auto made = s.start(own, chance_of(s, purpose::start).next()); !made) {
     return checks_.report("I4", s, "cannot start from what a crash left: %s", made.error().what);
   }
   s.up = true;
@@ -46,8 +46,8 @@ inline void cluster::restart(server& s) {
   if (s.incarnation > 1) {
     counts_->add(meter::restarts);
     if (s.traits.machine == machine_kind::durable) counts_->add(meter::durable_machines_restarted);
-    story_.line(now_, "%" PRIu64 " starts again in term %" PRIu64 " with a log up to %" PRIu64, s.id.value,
-                s.look().term.value, s.disk.image().last_index().value);
+    story_->deed(now_, "%" PRIu64 " starts again in term %" PRIu64 " with a log up to %" PRIu64, s.id.value,
+                 s.look().term.value, s.disk.image().last_index().value);
   }
   checks_.started(s);
   plan_syncs(s);

@@ -15,28 +15,32 @@ inline void cluster::sent(server& from, const message& m) {
 }
 
 inline void cluster::fate_told(server& s, index_t first, index_t last, term_t t, fate what) {
-  if (story_.told()) {
-    story_.line(now_, "%" PRIu64 " tells that proposals %" PRIu64 "-%" PRIu64 " of term %" PRIu64 " are %s", s.id.value,
-                first.value, last.value, t.value,
-                what == fate::applied   ? "applied"
-                : what == fate::dropped ? "dropped"
-                                        : "unknown");
+  if (story_->told()) {
+    story_->line(now_, "%" PRIu64 " tells that proposals %" PRIu64 "-%" PRIu64 " of term %" PRIu64 " are %s",
+                 s.id.value, first.value, last.value, t.value,
+                 what == fate::applied   ? "applied"
+                 : what == fate::dropped ? "dropped"
+                                         : "unknown");
   }
   checks_.fate_told(s, first, last, t, what);
 }
 
 inline void cluster::read_told(server& s, std::uint64_t context, read_fate what, index_t index) {
-  if (story_.told()) {
-    story_.line(now_, "%" PRIu64 " answers read %" PRIu64 ": %s %" PRIu64, s.id.value, context,
-                what == read_fate::ready ? "ready at" : "dropped", index.value);
+  if (story_->told()) {
+    story_->line(now_, "%" PRIu64 " answers read %" PRIu64 ": %s %" PRIu64, s.id.value, context,
+                 what == read_fate::ready ? "ready at" : "dropped", index.value);
   }
   checks_.read_told(s, context, what, index);
 }
 
 inline void cluster::role_told(server& s, role_kind role, term_t t, node_id leader) {
   static constexpr const char* names[]{"follower", "pre-candidate", "candidate", "leader"};
-  story_.line(now_, "%" PRIu64 " is %s in term %" PRIu64 ", leader %" PRIu64, s.id.value,
-              names[static_cast<std::size_t>(role)], t.value, leader.value);
+  if (role == role_kind::leader) {
+    story_->deed(now_, "%" PRIu64 " leads in term %" PRIu64, s.id.value, t.value);
+  } else {
+    story_->line(now_, "%" PRIu64 " is %s in term %" PRIu64 ", leader %" PRIu64, s.id.value,
+                 names[static_cast<std::size_t>(role)], t.value, leader.value);
+  }
   if (role == role_kind::candidate) counts_->add(meter::candidacies);
 }
 
@@ -45,33 +49,33 @@ inline void cluster::transfer_told(server& s, node_id target, transfer_fate what
 }
 
 inline void cluster::observed(server& s, const events::promotion_ended& e) {
-  story_.line(now_, "%" PRIu64 " tells that %" PRIu64 " is %s", s.id.value, e.server.value,
-              e.what == promotion_fate::promoted ? "made a voter" : "not made a voter");
+  story_->line(now_, "%" PRIu64 " tells that %" PRIu64 " is %s", s.id.value, e.server.value,
+               e.what == promotion_fate::promoted ? "made a voter" : "not made a voter");
   checks_.promotion_ended(s, e);
 }
 
 inline void cluster::observed(server& s, const events::transfer_begun& e) {
-  story_.line(now_, "%" PRIu64 " hands its leadership to %" PRIu64, s.id.value, e.target.value);
+  story_->deed(now_, "%" PRIu64 " hands its leadership to %" PRIu64, s.id.value, e.target.value);
   checks_.transfer_begun(s, e.target);
 }
 
 inline void cluster::observed(server& s, const events::transfer_ended& e) {
-  story_.line(now_, "%" PRIu64 " tells that its transfer to %" PRIu64 " is %s", s.id.value, e.target.value,
-              e.what == transfer_fate::done        ? "done"
-              : e.what == transfer_fate::timed_out ? "timed out"
-                                                   : "aborted");
+  story_->line(now_, "%" PRIu64 " tells that its transfer to %" PRIu64 " is %s", s.id.value, e.target.value,
+               e.what == transfer_fate::done        ? "done"
+               : e.what == transfer_fate::timed_out ? "timed out"
+                                                    : "aborted");
 }
 
 inline void cluster::observed(server& s, const events::message_ignored& e) {
   if (e.why != ignored_reason::would_not_lead) return;
   counts_->add(meter::leadership_declined);
-  story_.line(now_, "%" PRIu64 " would rather not lead", s.id.value);
+  story_->line(now_, "%" PRIu64 " would rather not lead", s.id.value);
 }
 
 inline void cluster::observed(server& s, const events::peer_changed& e) {
   if (e.state == progress_state::snapshot) counts_->add(meter::peers_to_snapshot);
-  story_.line(now_, "%" PRIu64 " now sends to %" PRIu64 " as state %u, match %" PRIu64, s.id.value, e.peer.value,
-              static_cast<unsigned>(e.state), e.match.value);
+  story_->line(now_, "%" PRIu64 " now sends to %" PRIu64 " as state %u, match %" PRIu64, s.id.value, e.peer.value,
+               static_cast<unsigned>(e.state), e.match.value);
 }
 
 inline void cluster::observed(server& s, const events::peer_lost_log& e) {
@@ -82,16 +86,16 @@ inline void cluster::observed(server& s, const events::peer_lost_log& e) {
 }
 
 inline void cluster::observed(server& s, const events::message_refused& e) {
-  story_.line(now_, "%" PRIu64 " refuses a message of %" PRIu64 ": %s", s.id.value, e.from.value, e.why.what);
+  story_->line(now_, "%" PRIu64 " refuses a message of %" PRIu64 ": %s", s.id.value, e.from.value, e.why.what);
 }
 
 inline void cluster::observed(server& s, const events::snapshot_installed& e) {
   counts_->add(meter::snapshots_installed);
-  story_.line(now_, "%" PRIu64 " installs a snapshot of %" PRIu64, s.id.value, e.index.value);
+  story_->deed(now_, "%" PRIu64 " installs a snapshot of %" PRIu64, s.id.value, e.index.value);
 }
 
 inline void cluster::observed(server& s, const events::log_truncated& e) {
-  story_.line(now_, "%" PRIu64 " cuts its log from %" PRIu64 " on", s.id.value, e.from.value);
+  story_->deed(now_, "%" PRIu64 " cuts its log from %" PRIu64 " on", s.id.value, e.from.value);
 }
 
 }  // namespace raft::testing
