@@ -243,23 +243,32 @@ TEST_CASE("fail: a failed write drops the reads") {
   CHECK(a->read(2).error().code == errc::failed);
 }
 
+namespace {
+
+/// Server 2, in term 3 by now, answers `old`, of the leader of term 1; that leads term 3 when the answer comes, and a
+/// read waits there. Answers the answer.
+letter answered_in_the_next_leadership(server& a, const letter& old) {
+  auto b = start(2_n, {.term = 3, .members = voters(3)});
+  CHECK(b->step(old));
+  letter answer = b->take_mail().at(0);
+  CHECK(answer.what.term == 3_t);
+  CHECK(a.step(say(3_n, 1_n, 2_t, append_entries_reply{})));
+  win(a);
+  REQUIRE(a.term() == 3_t);
+  echo(a, 3_n, 0, a.last());
+  CHECK(a.read(7));
+  CHECK(a.step(answer));
+  return answer;
+}
+
+}  // namespace
+
 TEST_CASE("answer_lower_term: an answer to a former leadership's round does not confirm the present one") {
   auto a = leader_of(3);
   a->pass(50);
   const auto old = a->all<append_entries>().back().round;  // round 1 of term 1
   CHECK(old == 1);
-  // Server 2 goes to term 3, answers that old append, and the answer is of term 3.
-  auto b = start(2_n, {.term = 3, .members = voters(3)});
-  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 0_i, {}, old)));
-  const letter answer = b->take_mail().at(0);
-  CHECK(answer.what.term == 3_t);
-  // Meanwhile server 1 leads term 3.
-  CHECK(a->step(say(3_n, 1_n, 2_t, append_entries_reply{})));
-  win(*a);
-  REQUIRE(a->term() == 3_t);
-  echo(*a, 3_n, 0, a->last());
-  CHECK(a->read(7));
-  CHECK(a->step(answer));
+  answered_in_the_next_leadership(*a, append(1_n, 2_n, 1_t, {}, 0_i, {}, old));
   CHECK(a->machine().reads.empty());
 }
 
@@ -268,16 +277,6 @@ TEST_CASE("answer_lower_term: nor does an answer to a chunk of a former leadersh
   a->pass(50);
   letter part = chunk(1_n, 2_n, 1_t, {9_i, 1_t}, voters(3), "image", 0, 5);
   std::get<install_snapshot>(part.what.body).round = a->all<append_entries>().back().round;
-  auto b = start(2_n, {.term = 3, .members = voters(3)});
-  CHECK(b->step(part));
-  const letter answer = b->take_mail().at(0);
-  CHECK(answer.what.term == 3_t);
-  CHECK_FALSE(answer.as<install_snapshot_reply>().installed);
-  CHECK(a->step(say(3_n, 1_n, 2_t, append_entries_reply{})));
-  win(*a);
-  REQUIRE(a->term() == 3_t);
-  echo(*a, 3_n, 0, a->last());
-  CHECK(a->read(7));
-  CHECK(a->step(answer));
+  CHECK_FALSE(answered_in_the_next_leadership(*a, part).as<install_snapshot_reply>().installed);
   CHECK(a->machine().reads.empty());
 }
