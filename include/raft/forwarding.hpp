@@ -50,20 +50,17 @@ class forwarded_proposals {
     changed_ = true;
     return o.serial;
   }
-  /// The caller changes what it finds, and `end` looks again. Null if it has ended.
+  /// Null if it has ended. Who changes it so that it may end says so by `look_again`. O(log n).
   [[nodiscard]] constexpr open* find(std::uint64_t session, std::uint64_t serial) noexcept {
     if (session != session_) return nullptr;
-    for (open& o : open_) {
-      if (o.serial == serial) {
-        changed_ = true;
-        return &o;
-      }
-    }
-    return nullptr;
+    const auto at = std::lower_bound(open_.begin(), open_.end(), serial,
+                                     [](const open& o, std::uint64_t wanted) { return o.serial < wanted; });
+    return at != open_.end() && at->serial == serial ? &*at : nullptr;
   }
+  constexpr void look_again() noexcept { changed_ = true; }
 
   /// Lets go of those of which `ends(open)` says so. O(1) if nothing can have changed: nothing more was applied since
-  /// the last call, none was added or found, and it is not yet time.
+  /// the last call, none was added or changed so, and it is not yet time.
   template <class Ends>
   constexpr void end(index_t applied, TimePoint now, Ends&& ends) {
     if (applied == seen_ && !changed_ && now < wake_) return;

@@ -115,9 +115,11 @@ constexpr detail::verdict RAFT_NODE::on_forwarded_reply(const envelope& m, const
   if (reply.index != index_t{}) {
     open->index = reply.index;
     open->give_up = now_ + options_.election_timeout_max + options_.election_timeout_max;
+    if (fate_of(open->index, open->term)) forwarded_.look_again();
   } else {
     open->leader = reply.leader;
     open->term = term_t{};  // refused
+    forwarded_.look_again();
   }
   return {};
 }
