@@ -387,10 +387,12 @@ void refusals_at_the_start() {
 
 // ---------------------------------------------------------------------------------------------------- histories
 
-void histories() {
+void check_histories(const std::string& name, const cluster::words& options) {
   const unsigned seed = static_cast<unsigned>(steady::now().time_since_epoch().count());
   std::mt19937 random{seed};
-  cluster c{program, place("histories"), 3, {"--snapshot-entries", "300"}};
+  cluster::words all = {"--snapshot-entries", "300"};
+  all.insert(all.end(), options.begin(), options.end());
+  cluster c{program, place(name), 3, all};
   c.start_all();
   c.leader();
   recorder clients{c.clients(), 9, seed};
@@ -423,7 +425,7 @@ void histories() {
     }
   }
   clients.stop();
-  clients.write(place("histories/history.jsonl"));
+  clients.write(place(name + "/history.jsonl"));
   const auto& history = clients.history();
   const auto open = std::count_if(history.begin(), history.end(),
                                   [](const auto& o) { return o.end == linearizability::operation::never; });
@@ -432,6 +434,233 @@ void histories() {
   const auto found = linearizability::check(history);
   require(found.what != verdict::not_linearizable, "not linearizable at key " + found.key);
   require(found.what != verdict::gave_up, "the checker gave up at key " + found.key);
+}
+
+void histories() { check_histories("histories", {}); }
+
+/// Any server takes any command; reads are answered by lease where there is one.
+void histories_at_any_server() { check_histories("histories_at_any_server", {"--forward", "--lease-reads", "100"}); }
+
+// ---------------------------------------------------------------------------------------------------- forwarding
+
+/// Threads, each with a counter of its own at one server, whoever leads: without a session, so what is not known to be
+/// done is never sent again.
+class increments {
+ public:
+  explicit increments(const std::vector<address>& servers) : servers_(servers), ends_(servers.size()) {
+    for (std::size_t i = 0; i < servers_.size(); ++i) threads_.emplace_back([this, i] { run(i); });
+  }
+  ~increments() { stop(); }
+  increments(const increments&) = delete;
+  increments& operator=(const increments&) = delete;
+
+  void stop() {
+    stopping_ = true;
+    for (std::thread& t : threads_) {
+      if (t.joinable()) t.join();
+    }
+  }
+  /// After stop(): each counter is at least what was answered, and at most that and what nobody knows of.
+  void verify(const std::vector<address>& servers) const {
+    cluster_client client{servers};
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+      const ends& e = ends_[i];
+      const long long held = std::atoll(ask(client, {"GET", key(i)}).text.c_str());
+      require(e.other.empty(), "an answer that is none of the fates: " + e.other);
+      require(e.done <= held && held <= e.done + e.unknown, key(i) + " is " + std::to_string(held) +
+                                                                ", answered were " + std::to_string(e.done) +
+                                                                ", unknown " + std::to_string(e.unknown));
+    }
+  }
+  [[nodiscard]] long long sum(long long (*of)(long long done, long long unknown, long long refused)) const {
+    long long all = 0;
+    for (const ends& e : ends_) all += of(e.done, e.unknown, e.refused);
+    return all;
+  }
+
+ private:
+  struct ends {
+    long long done = 0;
+    long long unknown = 0;
+    long long refused = 0;
+    std::string other{};
+  };
+  static std::string key(std::size_t i) { return "increments:" + std::to_string(i); }
+
+  void run(std::size_t i) {
+    ends& e = ends_[i];
+    connection link;
+    while (!stopping_) {
+      if (!link.is_open() && !link.open(servers_[i], steady::now() + milliseconds(200))) {
+        std::this_thread::sleep_for(milliseconds(5));
+        continue;
+      }
+      const auto got = link.call({"INCR", key(i)}, milliseconds(5000));
+      if (!got || got->is_error("UNKNOWN")) {
+        ++e.unknown;
+        if (!got) link.close();
+      } else if (got->is_error("TRYAGAIN") || got->is_error("CLUSTERDOWN")) {
+        ++e.refused;
+        std::this_thread::sleep_for(milliseconds(2));
+      } else if (got->type == ':') {
+        ++e.done;
+      } else if (e.other.empty()) {
+        e.other = got->type + got->text;
+      }
+    }
+  }
+
+  std::vector<address> servers_;
+  std::vector<ends> ends_;
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> threads_{};
+};
+
+/// With --forward a client needs no other server than the one it talks to, whoever leads.
+void writes_forwarded() {
+  cluster c{program, place("forward"), 3, {"--forward", "--election-ms", "500-1000"}};
+  c.start_all();
+  const int follower = (c.leader() + 1) % 3;
+  const address near = c.client(follower);
+  c.converge();
+  exchange(near, "set o 1\r\nget o\r\nincr o\r\nget o\r\nset o 5\r\nget o\r\nincr p\r\nget p\r\nget o\r\n",
+           "+OK;$1;:2;$2;+OK;$5;:1;$1;$5;");
+  connection link = connected(near);
+  const std::string session = ask(link, {"SESSION.OPEN"}).text;
+  for (int twice = 0; twice < 2; ++twice) {
+    expect("in a session", "1", ask(link, {"SESSION.DO", session, "1", "INCR", "s"}).text);
+  }
+  expect("an error of the command", "ERR value is not an integer or out of range",
+         ask(link, {"INCRBY", "o", "x"}).text);
+  // Leaders killed, stopped and changed by wish, under load at each server.
+  increments load{c.clients()};
+  for (int round = 0; round < 6; ++round) {
+    std::this_thread::sleep_for(milliseconds(400));
+    const int leader = c.leader();
+    if (round % 3 == 0) {
+      c.kill9(leader);
+      std::this_thread::sleep_for(milliseconds(400));
+      c.start(leader);
+    } else if (round % 3 == 1) {
+      connection to = connected(c.client(leader));
+      static_cast<void>(ask(to, {"RAFT.TRANSFER"}));
+    } else {
+      c.signal(leader, SIGSTOP);
+      std::this_thread::sleep_for(milliseconds(2000));
+      c.signal(leader, SIGCONT);
+    }
+    c.converge();
+  }
+  load.stop();
+  load.verify(c.clients());
+  const auto done = load.sum([](long long d, long long, long long) { return d; });
+  std::printf("    %lld commands answered at any server, %lld refused for certain, %lld of unknown outcome\n", done,
+              load.sum([](long long, long long, long long r) { return r; }),
+              load.sum([](long long, long long u, long long) { return u; }));
+  require(done > 200, "hardly any load");
+}
+
+// ---------------------------------------------------------------------------------------------------- leases
+
+/// A leader with a lease asks nobody for a read, and one that was stopped has none when it wakes.
+void reads_by_lease() {
+  cluster c{program, place("lease"), 3, {"--lease-reads", "100", "--election-ms", "400-800"}};
+  c.start_all();
+  const int leader = c.leader();
+  connection link = connected(c.client(leader));
+  ask(link, {"SET", "x", "old"});
+  // A read that asks the others takes a message to each; those by lease take none but the heartbeats of the time.
+  const auto sent_for = [&](const char* what, int reads) {
+    const auto term = status_field(c.client(leader), "term");
+    const long long before = std::atoll(status_field(c.client(leader), "messages_sent").c_str());
+    for (int n = 0; n < reads; ++n) expect(what, "old", ask(link, {"GET", "x"}).text);
+    expect("the same leader", term, status_field(c.client(leader), "term"));
+    return std::atoll(status_field(c.client(leader), "messages_sent").c_str()) - before;
+  };
+  const auto begin = steady::now();
+  const long long sent = sent_for("GET by lease", 2000);
+  const double beats = std::chrono::duration<double>(steady::now() - begin).count() / (0.4 / 3) + 2;
+  require(static_cast<double>(sent) <= 3 * beats, "2000 reads took " + std::to_string(sent) + " messages");
+  std::printf("    2000 reads by lease: %lld messages of the leader, heartbeats among them\n", sent);
+  c.signal(leader, SIGSTOP);
+  cluster_client client{c.clients()};
+  require(client.until_done({"SET", "x", "new"}, milliseconds(15000), milliseconds(300)).has_value(), "SET meanwhile");
+  link.send(request({"GET", "x"}), steady::now() + milliseconds(100));
+  c.signal(leader, SIGCONT);
+  const auto answer = link.receive(steady::now() + milliseconds(5000));
+  require(answer.has_value(), "no answer of the one that was stopped");
+  require(answer->type == '-' || answer->text == "new", "a stale read: " + answer->text);
+}
+
+// ---------------------------------------------------------------------------------------------------- recordings
+
+/// What servers did under load, with leaders killed, is replayed from their recordings to the same outputs.
+void recorded_and_replayed() {
+  cluster c{program, place("record"), 3, {"--forward", "--snapshot-entries", "2000"}};
+  const auto recording = [&c](int i) { return c.data(i) + ".rec"; };
+  const auto start = [&](int i) { c.start(i, {}, {"--record", recording(i)}); };
+  for (int i = 0; i < 3; ++i) start(i);
+  for (int i = 0; i < 3; ++i) c.await_start(i);
+  c.leader();
+  counters load{c.clients(), 4};
+  increments elsewhere{c.clients()};
+  for (int round = 0; round < 4; ++round) {
+    std::this_thread::sleep_for(milliseconds(500));
+    const int leader = c.leader();
+    if (round % 2 == 0) {
+      c.kill9(leader);
+      std::this_thread::sleep_for(milliseconds(300));
+      start(leader);
+    } else {
+      connection link = connected(c.client(leader));
+      static_cast<void>(ask(link, {"RAFT.TRANSFER"}));
+    }
+    c.converge();
+  }
+  load.stop();
+  elsewhere.stop();
+  load.verify(c.clients());
+  elsewhere.verify(c.clients());
+  for (int i = 0; i < 3; ++i) c.kill9(i);
+
+  const auto replay = [](const std::string& file) {
+    return output_of(program + " --replay " + file + "; echo code $?");
+  };
+  int recordings = 0;
+  long long inputs = 0;
+  for (const auto& file : std::filesystem::directory_iterator(place("record"))) {
+    const std::string name = file.path();
+    if (name.find(".rec") == std::string::npos) continue;
+    const std::string said = replay(name);
+    require(said.ends_with("code 0") && said.find("identical outputs up to input") != std::string::npos, said);
+    inputs += std::atoll(said.substr(said.find(": ") + 2).c_str());
+    ++recordings;
+  }
+  std::printf("    %d recordings, %lld inputs replayed to identical outputs\n", recordings, inputs);
+  require(recordings == 5, "each start has a recording of its own: " + std::to_string(recordings));
+  require(inputs > 1000, "hardly any inputs");
+
+  // Cut off as by a kill in the middle of a write; and with a byte changed.
+  const std::string torn = place("record/torn");
+  std::filesystem::copy_file(recording(0), torn);
+  std::filesystem::resize_file(torn, std::filesystem::file_size(torn) * 2 / 3);
+  std::string said = replay(torn);
+  for (int less = 1; less < 20 && said.find("are no whole input") == std::string::npos; ++less) {
+    std::filesystem::resize_file(torn, std::filesystem::file_size(torn) - 1);
+    said = replay(torn);
+  }
+  require(said.ends_with("code 0") && said.find("are no whole input") != std::string::npos,
+          "a torn recording: " + said);
+  {
+    std::fstream f{torn, std::ios::in | std::ios::out | std::ios::binary};
+    f.seekp(static_cast<std::streamoff>(std::filesystem::file_size(torn) / 2));
+    const int byte = f.get();
+    f.seekp(static_cast<std::streamoff>(std::filesystem::file_size(torn) / 2));
+    f.put(static_cast<char>(byte ^ 1));
+  }
+  said = replay(torn);
+  require(said.ends_with("code 1") || said.ends_with("code 3"), "a changed byte: " + said);
+  require(replay(c.log_file(0)).ends_with("code 3"), "what is no recording");
 }
 
 // ---------------------------------------------------------------------------------------------------- failover
@@ -492,13 +721,44 @@ void expect_voters(const cluster& c, const std::string& wanted) {
   expect("voters", wanted, status_field(c.client(c.leader()), "voters"));
 }
 
+/// redis-benchmark, run after run, at one server after the other: with --forward it need not know who leads.
+class benchmark_runs {
+ public:
+  explicit benchmark_runs(const cluster& c) : cluster_(c), thread_([this] { run(); }) {}
+  ~benchmark_runs() { stop(); }
+  benchmark_runs(const benchmark_runs&) = delete;
+  benchmark_runs& operator=(const benchmark_runs&) = delete;
+  void stop() {
+    stopping_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  /// Those that ended with all their commands done.
+  [[nodiscard]] int completed() const { return completed_; }
+
+ private:
+  void run() {
+    for (int at = 0; !stopping_; at = (at + 1) % cluster_.size()) {
+      if (!connection{}.open(cluster_.client(at), steady::now() + milliseconds(100))) continue;
+      const std::string said = output_of("timeout 20 redis-benchmark -h 127.0.0.1 -p " +
+                                         std::to_string(cluster_.client(at).port) + " -t set -c 8 -n 500 -q");
+      completed_ += said.find("requests per second") != std::string::npos && said.find("rror") == std::string::npos;
+    }
+  }
+
+  const cluster& cluster_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<int> completed_{0};
+  std::thread thread_;
+};
+
 /// One server becomes three and five, and then each of the five is replaced by another: all under load.
 void members_replaced() {
-  cluster c{program, place("members"), 10, {}, 1};
+  cluster c{program, place("members"), 10, {"--forward"}, 1};
   c.start(0);
   c.await_start(0);
   c.leader();
   counters load{c.clients(), 4};
+  benchmark_runs others{c};
   for (const int i : {1, 2}) add(c, i);
   expect_voters(c, "1,2,3");
   // A learner gets the log and has no vote; the same command makes a voter of it, or the other way round.
@@ -508,6 +768,13 @@ void members_replaced() {
   expect_voters(c, "1,2,3");
   expect("learners", "4", status_field(c.client(c.leader()), "learners"));
   administer(c, {"RAFT.ADD", "4", c.location(3)});
+  {
+    connection asked = connected(c.client(c.leader()));
+    expect("RAFT.PREVIEW", "voters 1,2,3; learners 4; a majority of the voters is heard",
+           ask(asked, {"RAFT.PREVIEW", "1", "2", "3", "LEARNERS", "4"}).text);
+    expect("RAFT.PREVIEW", "voters 1,2, together with 1,2,3,4 at first; a majority of the voters is heard",
+           ask(asked, {"RAFT.PREVIEW", "1", "2"}).text);
+  }
   administer(c, {"RAFT.CHANGE", "1", "2", "3", "LEARNERS", "4"});
   expect("learners", "4", status_field(c.client(c.leader()), "learners"));
   administer(c, {"RAFT.REMOVE", "4"});
@@ -529,10 +796,14 @@ void members_replaced() {
   c.kill9(9);
   c.start(9);
   c.converge();
+  others.stop();
   load.stop();
   load.verify(c.clients());
-  std::printf("    one server to five, then five replaced: %lld commands acknowledged, longest pause %.0f ms\n",
-              load.acknowledged(), load.longest_pause_ms());
+  std::printf(
+      "    one server to five, then five replaced: %lld commands acknowledged, longest pause %.0f ms; "
+      "%d runs of redis-benchmark\n",
+      load.acknowledged(), load.longest_pause_ms(), others.completed());
+  require(others.completed() > 0, "no run of redis-benchmark was whole");
 }
 
 // ---------------------------------------------------------------------------------------------------- leadership
@@ -625,6 +896,10 @@ constexpr scenario scenarios[] = {
     {"log_damaged", log_damaged},
     {"refusals_at_the_start", refusals_at_the_start},
     {"histories", histories},
+    {"histories_at_any_server", histories_at_any_server},
+    {"writes_forwarded", writes_forwarded},
+    {"reads_by_lease", reads_by_lease},
+    {"recorded_and_replayed", recorded_and_replayed},
     {"members_replaced", members_replaced},
     {"leadership_transferred", leadership_transferred},
     {"session_retried", session_retried},

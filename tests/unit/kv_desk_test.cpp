@@ -423,3 +423,159 @@ TEST_CASE("set_members: clients are sent to where the leader is now") {
   w.here.set_members({{9, {"z", 1}, {"z", 6}}});
   CHECK(w.here.elsewhere() == "MOVED 0 z:6");
 }
+
+// ---------------------------------------------------------------------------------------------------- sent on
+
+namespace {
+
+/// A desk that follows server 2, and takes commands in for it.
+struct forwarding_world : world {
+  std::vector<std::pair<std::uint64_t, std::string>> sent{};  ///< Context and command.
+  std::string refusal{};
+
+  forwarding_world() {
+    here.take_in_everywhere();
+    follow(2);
+  }
+  /// As the service does at the end of a turn.
+  void submit() {
+    REQUIRE(here.batch_is_sent_on());
+    here.forward([this](raft::payload command, std::uint64_t context) {
+      if (refusal.empty()) sent.emplace_back(context, as_text(command));
+      return refusal;
+    });
+  }
+  /// The i-th one that was sent on gets the next place in the log.
+  raft::proposal place(std::size_t i) {
+    log[++last] = {term, sent[i].second};
+    return {index_t{last}, term};
+  }
+};
+
+const std::string answer_lost = "-" + std::string(texts::answer_lost) + "\r\n";
+
+}  // namespace
+
+TEST_CASE("forward: a command is sent on, and its client gets the answer of its execution here") {
+  forwarding_world w;
+  client& a = w.here.open();
+  client& b = w.here.open();
+  CHECK(a.reads_here);
+  w.here.begin_turn();
+  w.send(a, {"INCR", "n"});
+  w.send(b, {"INCR", "n"});
+  w.send(a, {"INCR", "n"});
+  w.submit();
+  REQUIRE(w.sent.size() == 3);
+  CHECK(w.here.batch().empty());
+  CHECK(w.here.forwards() == 3);
+  CHECK(w.here.waiting_writes() == 0);
+  const auto second = w.place(1);
+  const auto first = w.place(0);
+  const auto third = w.place(2);
+  for (std::uint64_t i = 1; i <= 3; ++i) w.apply(i);
+  CHECK(taken(a).empty());  // it is not known yet whose they are
+  w.here.on_forwarded(w.sent[0].first, fate::applied, first);
+  CHECK(taken(a) == ":2\r\n");
+  w.here.on_forwarded(w.sent[1].first, fate::applied, second);
+  CHECK(taken(b) == ":1\r\n");
+  w.here.on_forwarded(w.sent[2].first, fate::applied, third);
+  CHECK(taken(a) == ":3\r\n");
+  CHECK(w.here.forwards() == 0);
+}
+
+TEST_CASE("forward: dropped and unknown are told apart, and so is an answer that is lost") {
+  forwarding_world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  for (int i = 0; i < 4; ++i) w.send(a, {"INCR", "n"});
+  w.submit();
+  w.here.on_forwarded(w.sent[0].first, fate::dropped, {});
+  CHECK(taken(a) == try_again);
+  w.here.on_forwarded(w.sent[2].first, fate::unknown, {});
+  CHECK(taken(a).empty());                                                    // in the order of the requests
+  w.here.on_forwarded(w.sent[1].first, fate::applied, {index_t{9}, w.term});  // by way of a snapshot
+  CHECK(taken(a) == answer_lost + unknown);
+  const auto place = w.place(3);
+  w.apply(place.index.value);
+  w.here.on_forwarded(w.sent[3].first, fate::applied, {place.index, term_t{4}});
+  CHECK(taken(a) == answer_lost);  // never that of another entry in its place
+}
+
+TEST_CASE("forward: what cannot be sent is refused at once, each command for itself") {
+  forwarding_world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "v"});
+  w.submit();
+  w.send(a, {"SET", "k", "w"});
+  w.refusal = "TRYAGAIN later";
+  w.submit();
+  CHECK(taken(a).empty());
+  CHECK(w.here.forwards() == 1);
+  const auto place = w.place(0);
+  w.apply(1);
+  w.here.on_forwarded(w.sent[0].first, fate::applied, place);
+  CHECK(taken(a) == "+OK\r\n-TRYAGAIN later\r\n");
+  w.here.on_role(role_kind::candidate, raft::nobody);
+  w.send(a, {"SET", "k", "v"});
+  CHECK(taken(a) == "-CLUSTERDOWN no leader\r\n");
+}
+
+TEST_CASE("forward: reads behind a command see it, and wait for their own confirmation if it fails") {
+  forwarding_world w;
+  client& a = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "v"});
+  w.send(a, {"GET", "k"});
+  w.submit();
+  CHECK(w.here.reads_taken());
+  const auto place = w.place(0);
+  w.apply(1);
+  w.here.on_forwarded(w.sent[0].first, fate::applied, place);
+  CHECK(taken(a) == "+OK\r\n$1\r\nv\r\n");
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "w"});
+  w.send(a, {"GET", "k"});
+  w.submit();
+  w.here.on_forwarded(w.sent[1].first, fate::dropped, {});
+  CHECK(taken(a) == try_again);
+  w.here.on_read(w.here.turn(), read_fate::ready);
+  CHECK(taken(a) == "$1\r\nv\r\n");
+}
+
+TEST_CASE("forward: a batch that was begun as a leader is not sent on, nor one that is taken in as a leader") {
+  forwarding_world w;
+  client& a = w.here.open();
+  w.lead();
+  w.here.begin_turn();
+  w.send(a, {"SET", "k", "v"});
+  w.follow(2);
+  CHECK(w.here.sends_on());
+  CHECK_FALSE(w.here.batch_is_sent_on());
+  w.send(a, {"SET", "k", "w"});
+  CHECK_FALSE(w.here.batch_is_sent_on());
+  w.here.refused(w.here.elsewhere());
+  CHECK(taken(a) == "-MOVED 0 b:6\r\n-MOVED 0 b:6\r\n");
+  w.send(a, {"SET", "k", "v"});
+  CHECK(w.here.batch_is_sent_on());
+}
+
+TEST_CASE("forward: a client that is gone is answered by nobody, and the others' answers go on") {
+  forwarding_world w;
+  client& a = w.here.open();
+  client& b = w.here.open();
+  w.here.begin_turn();
+  w.send(a, {"INCR", "n"});
+  w.send(b, {"INCR", "n"});
+  w.submit();
+  w.here.close(a);
+  const auto first = w.place(0);
+  const auto second = w.place(1);
+  w.apply(1);
+  w.apply(2);
+  w.here.on_forwarded(w.sent[0].first, fate::applied, first);
+  w.here.on_forwarded(w.sent[1].first, fate::applied, second);
+  CHECK(taken(b) == ":2\r\n");
+  CHECK(w.here.forwards() == 0);
+}

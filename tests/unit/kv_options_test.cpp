@@ -52,6 +52,29 @@ TEST_CASE("options: a server that joins is none of those that began the cluster,
   }
 }
 
+TEST_CASE("options: sending on, leases and recordings are asked for, and a replay needs nothing else") {
+  server_options o;
+  CHECK(refusal({"--id", "1", "--cluster", three, "--data", "d"}, &o) == "");
+  CHECK_FALSE(o.forward);
+  CHECK(o.lease_drift == 0);
+  CHECK(o.record.empty());
+  CHECK(refusal({"--forward", "--id", "1", "--cluster", three, "--lease-reads", "100", "--data", "d", "--record", "r"},
+                &o) == "");
+  CHECK(o.forward);
+  CHECK(o.lease_drift == 100);
+  CHECK(o.record == "r");
+  server_options last;
+  CHECK(refusal({"--id", "1", "--cluster", three, "--data", "d", "--forward"}, &last) == "");
+  CHECK(last.forward);
+  server_options replayed;
+  CHECK(refusal({"--replay", "r"}, &replayed) == "");
+  CHECK(replayed.replay == "r");
+  for (const char* bad : {"", "0", "1000", "x"})
+    CHECK(refusal({"--lease-reads", bad}) == "bad value for --lease-reads");
+  CHECK(refusal({"--record"}) == "bad value for --record");
+  CHECK(refusal({"--replay", ""}) == "bad value for --replay");
+}
+
 TEST_CASE("options: where the numbers are shown") {
   server_options o;
   CHECK(refusal({"--id", "1", "--cluster", three, "--data", "d"}, &o) == "");

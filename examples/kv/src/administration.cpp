@@ -5,9 +5,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <raft/why.hpp>
 
+#include "engine.hpp"
 #include "policies.hpp"
 #include "service.hpp"
 
@@ -30,14 +32,14 @@ bool service::read_member(std::uint64_t id, std::string_view place, raft::member
   return true;
 }
 
-/// RAFT.ADD id place [LEARNER], RAFT.REMOVE id, RAFT.CHANGE id[=place]... [LEARNERS id[=place]...].
+/// RAFT.ADD id place [LEARNER], RAFT.REMOVE id, RAFT.CHANGE (or PREVIEW) id[=place]... [LEARNERS id[=place]...].
 bool service::read_target(const command& what, raft::membership& target, std::string& why) const {
   const auto words = what.words;
   const auto refuse = [&why](std::string_view text) {
     why = text;
     return false;
   };
-  if (what.verb == verb::raft_change) {
+  if (what.verb == verb::raft_change || what.verb == verb::raft_preview) {
     auto* list = &target.voters;
     target = {};
     for (const std::string_view word : words) {
@@ -95,6 +97,35 @@ void service::change_members(client& c, const command& what) {
                                                    : std::string("ERR ") + refusal.what);
 }
 
+/// RAFT.PREVIEW: what RAFT.CHANGE with the same words would do now, and whether anything would commit after it.
+void service::say_preview(std::string& out, const command& what) const {
+  raft::membership target;
+  std::string why;
+  if (!read_target(what, target, why)) return resp::write_error(out, why);
+  const auto preview = engine_->preview_change(target);
+  if (!preview) {
+    const bool elsewhere = preview.error().code == raft::errc::not_leader;
+    return resp::write_error(out, elsewhere ? desk_.elsewhere() : std::string("ERR ") + preview.error().what);
+  }
+  const auto ids = [](const std::vector<raft::node_id>& list) {
+    std::string joined;
+    for (const raft::node_id id : list) joined += (joined.empty() ? "" : ",") + std::to_string(id.value);
+    return joined;
+  };
+  std::string text = "voters " + ids(preview->next.voters);
+  if (preview->next.joint()) text += ", together with " + ids(preview->next.outgoing) + " at first";
+  if (!preview->next.learners.empty()) text += "; learners " + ids(preview->next.learners);
+  if (!preview->next.learners_next.empty()) text += "; learners afterwards " + ids(preview->next.learners_next);
+  raft::sentence heard;
+  if (preview->quorum_is_heard) {
+    heard << "; a majority of the voters is heard";
+  } else {
+    heard << "; nothing would commit before " << preview->more_are_needed << " more of " << preview->not_heard
+          << " are heard";
+  }
+  resp::write_bulk(out, text.append(heard.view()));
+}
+
 /// RAFT.TRANSFER [id]: leadership goes to that server, or to the one that has the most of the log.
 void service::transfer(client& c, const command& what) {
   const auto say_error = [&](const std::string& text) {
@@ -120,6 +151,56 @@ bool service::hand_over() {
   return begun || begun.error().code == raft::errc::transferring;  // again, when one has timed out
 }
 
+std::vector<std::pair<std::string, std::string>> service::status() const {
+  const auto s = engine_->status();
+  const auto text = [](auto n) { return std::to_string(n); };
+  const auto ids = [](const std::vector<raft::node_id>& list) {
+    std::string joined;
+    for (const raft::node_id id : list) joined += (joined.empty() ? "" : ",") + std::to_string(id.value);
+    return joined;
+  };
+  static constexpr const char* roles[] = {"follower", "pre-candidate", "candidate", "leader"};
+  std::vector<std::pair<std::string, std::string>> all = {
+      {"id", text(s.id.value)},
+      {"role", roles[static_cast<std::size_t>(s.role)]},
+      {"term", text(s.term.value)},
+      {"leader", text(s.leader.value)},
+      {"commit_index", text(s.commit_index.value)},
+      {"applied_index", text(s.last_applied.value)},
+      {"last_index", text(s.last_index.value)},
+      {"snapshot_index", text(s.snapshot_index.value)},
+      {"voters", ids(s.configuration.voters)},
+      {"learners", ids(s.configuration.learners)},
+      {"first_index", text(s.first_index.value)},
+      {"durable_index", text(s.durable_index.value)},
+      {"uncommitted_bytes", text(s.uncommitted_bytes)},
+      {"waiting_writes", text(desk_.waiting_writes())},
+      {"forwarded_writes", text(desk_.forwards())},
+      {"messages_sent", text(engine_->observer().counts().sent)},
+      {"transfer_target", text(s.transfer_target.value)},
+      {"configuration_index", text(s.configuration_index.value)},
+      {"outgoing_voters", ids(s.configuration.outgoing)},
+      {"keys", text(desk_.state().keys())},
+      {"sessions", text(desk_.state().session_count())},
+      {"clients", text(desk_.connections())},
+  };
+  static constexpr const char* states[] = {"probe", "replicate", "snapshot", "lost"};
+  for (const auto& p : s.peers) {
+    all.emplace_back("peer_" + text(p.id.value), std::string(states[static_cast<std::size_t>(p.state)]) + " match " +
+                                                     text(p.match.value) + " in flight " + text(p.inflight_messages));
+  }
+  return all;
+}
+
+void service::say_status(std::string& out) const {
+  const auto all = status();
+  resp::write_array(out, 2 * all.size());
+  for (const auto& [field, value] : all) {
+    resp::write_bulk(out, field);
+    resp::write_bulk(out, value);
+  }
+}
+
 std::string service::metrics() const {
   std::string page;
   const auto put = [&page](std::string_view name, std::string_view help, std::string_view type, std::uint64_t value) {
@@ -133,6 +214,8 @@ std::string service::metrics() const {
   put("raft_kv_sessions", "Sessions that are kept.", "gauge", desk_.state().session_count());
   put("raft_kv_clients", "Connections of clients.", "gauge", desk_.connections());
   put("raft_kv_waiting_writes", "Commands that wait for the log.", "gauge", desk_.waiting_writes());
+  put("raft_kv_forwarded_writes", "Commands that were sent on to the leader and wait for their end.", "gauge",
+      desk_.forwards());
   return page;
 }
 

@@ -67,8 +67,8 @@ void client_sockets::take_in(const handle& c) {
 }
 
 bool client_sockets::more_at_hand() const {
-  return !service_.desk().dirty().empty() || std::any_of(ready_.begin(), ready_.end(), [](const handle& c) {
-    return c->open && (!c->more || service::has_room(*c->who));
+  return !service_.desk().dirty().empty() || std::any_of(ready_.begin(), ready_.end(), [this](const handle& c) {
+    return c->open && (!c->more || service_.has_room(*c->who));
   });
 }
 

@@ -60,6 +60,7 @@ enum class verb : std::uint8_t {
   raft_change,
   raft_transfer,
   raft_why,
+  raft_preview,
 };
 
 /// Who answers a command.
@@ -109,6 +110,7 @@ inline constexpr std::array command_table{
     command_info{"raft.add", verb::raft_add, effect::local, -3, {0, 0, 0}},
     command_info{"raft.remove", verb::raft_remove, effect::local, 2, {0, 0, 0}},
     command_info{"raft.change", verb::raft_change, effect::local, -2, {0, 0, 0}},
+    command_info{"raft.preview", verb::raft_preview, effect::local, -2, {0, 0, 0}},
     command_info{"raft.transfer", verb::raft_transfer, effect::local, -1, {0, 0, 0}},
     command_info{"raft.why", verb::raft_why, effect::local, -1, {0, 0, 0}},
 };

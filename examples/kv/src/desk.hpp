@@ -4,8 +4,9 @@
 // and no engine in here; both meet it by values.
 //
 //   a client's command --write--> batch() --propose--> proposed(..) or refused(..)
+//                      |              \--sent on----> forward(..), where another server leads
 //                      \-read--> waits for its turn to be confirmed
-//   the engine --apply / on_fate / on_read--> replies, each to the connection that asked, if it is still there
+//   the engine --apply / on_fate / on_forwarded / on_read--> replies, to those who asked and are still there
 //
 // Invariants: every command taken in is answered exactly once, whatever becomes of it; a command that is answered with
 // MOVED, CLUSTERDOWN or TRYAGAIN was certainly not applied and never will be; a waiter is found by index AND term of
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -41,6 +43,7 @@ namespace texts {
 inline constexpr std::string_view no_leader = "CLUSTERDOWN no leader";
 inline constexpr std::string_view try_again = "TRYAGAIN the command was not applied, and will not be";
 inline constexpr std::string_view unknown = "UNKNOWN leadership was lost: the command may or may not be applied";
+inline constexpr std::string_view answer_lost = "UNKNOWN the command is applied, and its answer did not get here";
 inline constexpr std::string_view change_goes_on =
     "UNKNOWN leadership was lost: the change is decided, and ends under another leader; see RAFT.STATUS";
 }  // namespace texts
@@ -49,6 +52,8 @@ class desk {
  public:
   /// `cluster` tells where clients are sent to.
   explicit desk(std::vector<member> cluster) : cluster_(std::move(cluster)) {}
+  /// Commands are taken in where another server leads, too: `forward` sends them on.
+  void take_in_everywhere() noexcept { takes_everywhere_ = true; }
   /// The members are others now.
   void set_members(std::vector<member> cluster) { cluster_ = std::move(cluster); }
 
@@ -63,6 +68,7 @@ class desk {
     slot& s = slots_[free_.back()];
     s.who = std::make_unique<client>();
     s.who->number = (std::uint64_t{s.generation} << 32) | free_.back();
+    s.who->reads_here = takes_everywhere_;
     free_.pop_back();
     return *s.who;
   }
@@ -99,6 +105,10 @@ class desk {
   }
   [[nodiscard]] std::uint64_t turn() const noexcept { return turn_; }
   [[nodiscard]] bool leading() const noexcept { return leading_; }
+  /// Whether a command that is taken in now is for another server,
+  [[nodiscard]] bool sends_on() const noexcept { return takes_everywhere_ && !leading_; }
+  /// and whether the batch is: all of it was taken in for another one, and there is none of this one's own.
+  [[nodiscard]] bool batch_is_sent_on() const noexcept { return sends_on() && !batch_for_here_; }
 
   /// A reply that is known.
   template <class Write>
@@ -109,7 +119,8 @@ class desk {
 
   /// Takes in a command for the log, or says who to ask.
   void write(client& c, const command& what) {
-    if (!leading_) return say_elsewhere(c);
+    if (!leading_ && (!takes_everywhere_ || leader_ == raft::nobody)) return say_elsewhere(c);
+    batch_for_here_ = leading_ || (batch_for_here_ && !batch_ends_.empty());
     char* const room = batch_.room(encoded_bound(what));
     batch_.used(static_cast<std::size_t>(encode(room, what) - room));
     batch_ends_.push_back(batch_.size());
@@ -165,6 +176,21 @@ class desk {
     forget_batch();
   }
 
+  /// Sends the batch on, one by one: propose(payload, context) asks another server for one, and answers the text of the
+  /// error if that is not possible. Each that was sent on ends in one on_forwarded.
+  template <class Propose>
+  void forward(Propose&& propose) {
+    const std::span<const raft::payload> commands = batch();
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      const std::uint64_t context = first_forward_ + forwards_.size();
+      forwards_.push(batch_waiters_[i]);  // before: its end may be told during the call
+      ++open_forwards_;
+      const std::string error = propose(commands[i], context);
+      if (!error.empty()) end_forward(context, [&](const waiter& w) { fail(w, error); });
+    }
+    forget_batch();
+  }
+
   /// Its ready replies were sent and emptied: there is room for more.
   void resume(client& c) {
     c.replies.serve(confirmed_, reader());
@@ -200,6 +226,7 @@ class desk {
       if (scratch_.capacity() > scratch_kept) scratch_ = {};
       scratch_.clear();
       state_.apply(what, scratch_);
+      if (!forwards_.empty()) keep_answer(e);
     } else {
       c->replies.complete(w->number, confirmed_, reader(), [&](std::string& out) { state_.apply(what, out); });
       note(*c);
@@ -213,18 +240,28 @@ class desk {
   void on_fate(raft::index_t first, raft::index_t last, raft::term_t term, raft::fate what) {
     if (!changes_.empty()) decide_changes(first, last, term, what);
     // An entry that was applied by way of a snapshot has nobody here who knows its answer.
-    const std::string_view reply = what == raft::fate::dropped ? texts::try_again : texts::unknown;
     const std::span<waiter> all = waiters_.all();
     auto w = std::lower_bound(all.begin(), all.end(), std::pair{term, first}, before);
     std::uint64_t turn = 0;
     for (; w != all.end() && w->term == term && w->index <= last; ++w) {
       if (w->done) continue;
-      fail(*w, reply);
+      fail(*w, not_answered(what));
       w->done = true;
       turn = std::max(turn, w->turn);
     }
     while (!waiters_.empty() && waiters_.front().done) waiters_.pop();
     if (turn > confirmed_) drop_reads(turn);  // they rode on these writes
+  }
+
+  /// What became of a command that was sent on. Its answer is that of the entry in its place, which was applied here.
+  void on_forwarded(std::uint64_t context, raft::fate what, raft::proposal place) {
+    if (what != raft::fate::applied) {
+      return end_forward(context, [&](const waiter& w) { fail(w, not_answered(what)); });
+    }
+    const auto at = std::lower_bound(answers_.begin(), answers_.end(), place.index,
+                                     [](const answer& a, raft::index_t i) { return a.index < i; });
+    const bool there = at != answers_.end() && at->index == place.index && at->term == place.term;
+    end_forward(context, [&](const waiter& w) { there ? complete(w, at->text) : fail(w, texts::answer_lost); });
   }
 
   void on_read(std::uint64_t turn, raft::read_fate what) {
@@ -274,6 +311,8 @@ class desk {
   /// Commands that wait for the log.
   [[nodiscard]] std::size_t waiting_writes() const noexcept { return waiters_.size(); }
   [[nodiscard]] bool waiting_reads() const noexcept { return !readers_.empty(); }
+  /// Commands that were sent on and have not ended.
+  [[nodiscard]] std::size_t forwards() const noexcept { return open_forwards_; }
 
  private:
   struct slot {
@@ -288,6 +327,12 @@ class desk {
     std::uint64_t turn = 0;
     bool done = false;
   };
+  /// What the execution of an entry brought, for whoever sent it on from here; kept while somebody waits.
+  struct answer {
+    raft::index_t index{};
+    raft::term_t term{};
+    std::string text{};
+  };
   struct reading {
     std::uint64_t turn = 0;
     client_number client = 0;
@@ -301,6 +346,13 @@ class desk {
   state_reader reader() { return {&state_}; }
 
   static constexpr std::size_t scratch_kept = std::size_t{1} << 20;
+  static constexpr std::size_t most_answers = 65'536;  ///< More than are applied while a place gets here.
+  static constexpr std::size_t most_answer_bytes = std::size_t{16} << 20;
+
+  /// Of a command without an answer: that it will never be applied, or that nobody knows.
+  static std::string_view not_answered(raft::fate what) {
+    return what == raft::fate::dropped ? texts::try_again : texts::unknown;
+  }
 
   static bool before(const waiter& w, const std::pair<raft::term_t, raft::index_t>& place) {
     return std::pair{w.term, w.index} < place;
@@ -310,6 +362,36 @@ class desk {
     if (c.dirty || c.replies.ready().empty()) return;
     c.dirty = true;
     dirty_.push_back(c.number);
+  }
+
+  void keep_answer(const raft::entry& e) {
+    answers_.push_back({e.index, e.term, scratch_});
+    answer_bytes_ += scratch_.size();
+    while (answers_.size() > most_answers || answer_bytes_ > most_answer_bytes) {
+      answer_bytes_ -= answers_.front().text.size();
+      answers_.pop_front();
+    }
+  }
+
+  /// It was applied a moment ago. No read waits in front of it, or that would see it too early: see service.
+  void complete(const waiter& w, const std::string& reply) {
+    client* c = find(w.client);
+    if (c == nullptr) return;
+    c->replies.complete(w.number, confirmed_, reader(), [&reply](std::string& out) { out.append(reply); });
+    note(*c);
+  }
+
+  /// Answers a command that was sent on; tell(waiter) does it.
+  template <class Tell>
+  void end_forward(std::uint64_t context, Tell&& tell) {
+    waiter& w = forwards_[static_cast<std::size_t>(context - first_forward_)];
+    tell(w);
+    w.done = true;
+    --open_forwards_;
+    for (; !forwards_.empty() && forwards_.front().done; ++first_forward_) forwards_.pop();
+    if (!forwards_.empty()) return;
+    answers_.clear();
+    answer_bytes_ = 0;
   }
 
   void say_elsewhere(client& c) {
@@ -385,6 +467,7 @@ class desk {
   std::vector<client_number> dirty_{};
 
   bool leading_ = false;
+  bool takes_everywhere_ = false;
   raft::node_id leader_{};
 
   std::uint64_t turn_ = 0;
@@ -394,9 +477,16 @@ class desk {
 
   arena batch_{};  ///< The commands of this turn, one behind the other,
   std::vector<std::size_t> batch_ends_{};
+  bool batch_for_here_ = false;
   std::vector<waiter> batch_waiters_{};
   std::vector<raft::payload> batch_payloads_{};
   fifo<waiter> waiters_{};  ///< By term, then by index.
+
+  fifo<waiter> forwards_{};  ///< Sent on; the context of the front one is
+  std::uint64_t first_forward_ = 1;
+  std::size_t open_forwards_ = 0;
+  std::deque<answer> answers_{};  ///< By index.
+  std::size_t answer_bytes_ = 0;
 
   std::vector<waiter> changes_{};     ///< Of the membership; `done`: its entry is applied.
   std::vector<waiter> promotions_{};  ///< To voters: one at a time.

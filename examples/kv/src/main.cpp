@@ -1,7 +1,8 @@
 // raft-kv: one server of a replicated, durable key-value store that Redis clients can talk to.
 //
 // Ends with 0 after SIGINT or SIGTERM, 2 for a command line that makes no sense, 3 if it cannot start (a damaged log, a
-// port in use), 4 if its log fails while it runs: a server that cannot write takes part in nothing any more.
+// port in use), 4 if its log fails while it runs: a server that cannot write takes part in nothing any more. A replay
+// has codes of its own: replay.hpp.
 
 #include <csignal>
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "options.hpp"
+#include "replay.hpp"
 #include "server.hpp"
 #include "service.hpp"
 
@@ -30,6 +32,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "raft-kv %llu: %s\n", static_cast<unsigned long long>(options.id), why.c_str());
     return code;
   };
+  if (!options.replay.empty()) return kv::replay(options.replay);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no further is an error of the log like any other
   const auto service = kv::service::open(options, why);

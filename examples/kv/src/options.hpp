@@ -41,7 +41,12 @@ struct server_options {
   std::optional<member> join{};      ///< This server, if it is not one of them.
   std::optional<address> metrics{};  ///< Where its numbers are shown.
   std::string data{};                ///< The directory of the log.
+  std::string record{};              ///< The file that this run is recorded to; empty: it is not.
+  std::string replay{};              ///< The recording to be replayed, instead of serving anybody.
   bool sync = true;                  ///< --fsync always
+  bool forward = false;              ///< Writes of clients are sent on to whoever leads.
+  /// Reads by lease, where the clocks of two servers differ by so many thousandths at the most; zero: none.
+  std::uint32_t lease_drift = 0;
   std::uint64_t snapshot_entries = 500'000;
   std::chrono::milliseconds election_min{150};
   std::chrono::milliseconds election_max{300};
@@ -56,7 +61,8 @@ struct server_options {
 inline constexpr std::string_view usage =
     "usage: raft-kv --id N --cluster \"1=HOST:RAFTPORT/HOST:CLIENTPORT,2=...\" --data DIR\n"
     "               [--join HOST:RAFTPORT/HOST:CLIENTPORT] [--fsync always|never] [--snapshot-entries N]\n"
-    "               [--election-ms LO-HI] [--metrics HOST:PORT]\n"
+    "               [--election-ms LO-HI] [--metrics HOST:PORT] [--forward] [--lease-reads DRIFT] [--record FILE]\n"
+    "       raft-kv --replay FILE\n"
     "\n"
     "One server of a replicated key-value store that speaks the Redis protocol.\n"
     "  --id                which server this is; an id is never used again\n"
@@ -68,7 +74,14 @@ inline constexpr std::string_view usage =
     "  --snapshot-entries  take a snapshot and shorten the log after so many entries (500000); half of them, or\n"
     "                      64 MiB, stay for servers that lag\n"
     "  --election-ms       the range of the election timeout in milliseconds (150-300)\n"
-    "  --metrics           where http://HOST:PORT/metrics shows its numbers in Prometheus' text form (nowhere)\n";
+    "  --metrics           where http://HOST:PORT/metrics shows its numbers in Prometheus' text form (nowhere)\n"
+    "  --forward           serve every client here: writes are sent on to the leader, reads ask it for its index\n"
+    "  --lease-reads       answer reads without asking the others while a quorum has promised to elect nobody else:\n"
+    "                      for clocks of which one shows at least 1000 - DRIFT while another shows 1000 (1-999), on\n"
+    "                      machines that are never suspended; the same on every server\n"
+    "  --record            write everything that this server's engine is told to FILE, or to FILE.1, FILE.2, ...:\n"
+    "                      the first that is not there yet\n"
+    "  --replay            do all that again, without files and sockets, and say whether the outputs are the same\n";
 
 namespace detail {
 
@@ -148,6 +161,15 @@ inline bool take_option(std::string_view name, std::string_view value, server_op
     out.data = value;
     return !value.empty();
   }
+  if (name == "--record" || name == "--replay") {
+    (name == "--record" ? out.record : out.replay) = value;
+    return !value.empty();
+  }
+  if (name == "--lease-reads") {
+    const auto n = to_count(value);
+    out.lease_drift = static_cast<std::uint32_t>(n.value_or(1000));
+    return n && *n < 1000;
+  }
   if (name == "--fsync") {
     out.sync = value == "always";
     return out.sync || value == "never";
@@ -159,6 +181,7 @@ inline bool take_option(std::string_view name, std::string_view value, server_op
 
 /// What is wrong with the options together; empty: nothing.
 inline std::string_view check_together(server_options& o) {
+  if (!o.replay.empty()) return {};
   if (o.id == 0 || o.cluster.empty() || o.data.empty()) return "--id, --cluster and --data are needed";
   const bool founder = std::any_of(o.cluster.begin(), o.cluster.end(), [&o](const member& m) { return m.id == o.id; });
   if (o.join && founder) return "--cluster has an entry for --id: this server need not join";
@@ -173,10 +196,18 @@ inline std::string_view check_together(server_options& o) {
 
 /// Reads the words behind the program's name. False: `error` says what is wrong with them.
 inline bool parse(std::span<const std::string_view> words, server_options& out, std::string& error) {
-  for (std::size_t i = 0; i < words.size(); i += 2) {
+  for (std::size_t i = 0; i < words.size();) {
+    if (words[i] == "--forward") {  // it has no value
+      out.forward = true;
+      ++i;
+      continue;
+    }
     bool known = true;
     const std::string_view value = i + 1 < words.size() ? words[i + 1] : std::string_view{};
-    if (detail::take_option(words[i], value, out, known)) continue;
+    if (detail::take_option(words[i], value, out, known)) {
+      i += 2;
+      continue;
+    }
     error = std::string(known ? "bad value for " : "unknown option ") + std::string(words[i]);
     return false;
   }

@@ -44,6 +44,10 @@ class service::machine {
     to_->catch_up();
     to_->desk_.on_read(turn, what);
   }
+  void on_forwarded(std::uint64_t context, raft::fate what, raft::proposal place, raft::node_id) {
+    to_->catch_up();
+    to_->desk_.on_forwarded(context, what, place);
+  }
   void on_transfer(raft::node_id to, raft::transfer_fate what) {
     if (what == raft::transfer_fate::done) to_->log("handed leadership over to " + std::to_string(to.value));
     to_->desk_.on_transfer(what);

@@ -9,6 +9,7 @@
 
 #include <raft/version.hpp>
 
+#include "engine.hpp"
 #include "policies.hpp"
 
 namespace kv {
@@ -55,22 +56,6 @@ bool note_owner(const server_options& options, std::string& why) {
   return static_cast<bool>(out);
 }
 
-raft::options<loop_clock::duration> engine_options(const server_options& from) {
-  raft::options<loop_clock::duration> o;
-  o.election_timeout_min = from.election_min;
-  o.election_timeout_max = from.election_max;
-  o.heartbeat_interval = loop_clock::duration{from.election_min} / 3;
-  // A turn's entries leave with the turn, while the followers still sync those of the last one: clients on the same
-  // machine keep it busy meanwhile (a tenth more of them are served than with one message under way).
-  o.eager_messages = 8;
-  // A follower that lags by less than half of what lies between two snapshots is caught up from the log: cheaper than
-  // a snapshot of everything, as long as those entries are no more than a snapshot's worth of memory. Of small entries
-  // that is the count; of large ones the bytes, 64 MiB, are the limit.
-  o.trailing_entries = from.snapshot_entries / 2;
-  o.trailing_bytes = std::uint64_t{64} << 20;
-  return o;
-}
-
 }  // namespace
 
 bool service::start(std::string& why) {
@@ -84,15 +69,21 @@ bool service::start(std::string& why) {
     return false;
   }
   if (!note_owner(options_, why)) return false;
-  const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
-  auto node =
-      engine::create(raft::node_id{options_.id}, engine_options(options_), seed, links_transport{links_, cluster_},
-                     *std::move(log), loop_clock{now_}, machine{*this}, watcher{*this});
-  if (!node) {
-    why = std::string("the engine refuses the stored state: ") + node.error().what;
+  const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}() | 1;
+  if (!options_.record.empty()) {
+    record_ = record_file::create(options_, seed, why);
+    if (record_ == nullptr) return false;
+    this->log("records this run to " + record_->name());
+  }
+  if (options_.forward) desk_.take_in_everywhere();
+  auto made = engine::create(record_.get(), raft::node_id{options_.id}, engine_options(options_), seed,
+                             links_transport{links_, cluster_}, *std::move(log),
+                             loop_clock{now_, options_.lease_drift != 0}, machine{*this}, watcher{*this});
+  if (!made) {
+    why = std::string("the engine refuses the stored state: ") + made.error().what;
     return false;
   }
-  engine_ = std::make_unique<engine>(*std::move(node));
+  engine_ = *std::move(made);
   return true;
 }
 
@@ -154,15 +145,17 @@ raft::result<std::size_t> service::take_frames(std::span<const std::byte> bytes)
   return taken;
 }
 
-// When the write is applied, their replies are made all at once, whatever their size.
-constexpr std::size_t most_reads_before_a_write = 64;
+/// When the write is applied, their replies are made all at once, whatever their size. A write that is sent on is
+/// answered only when its place is known here, and that may be later than it was applied: no read may wait before it.
+std::size_t service::most_reads_before_a_write() const noexcept { return desk_.sends_on() ? 0 : 64; }
 
-bool service::has_room(client& c) {
+bool service::has_room(client& c) const {
   constexpr std::size_t most_waiting = 16'384;
   constexpr std::size_t most_ready = std::size_t{1} << 20;
   constexpr std::size_t most_held = std::size_t{16} << 20;
   return c.replies.waiting() < most_waiting && c.replies.ready().size() < most_ready &&
-         c.replies.held_bytes() < most_held && !(c.held_back && c.replies.waiting_reads() > most_reads_before_a_write);
+         c.replies.held_bytes() < most_held &&
+         !(c.held_back && c.replies.waiting_reads() > most_reads_before_a_write());
 }
 
 std::size_t service::take_requests(client& c, std::string_view bytes, bool& more) {
@@ -193,7 +186,7 @@ bool service::take_request(client& c, std::span<const std::string_view> words) {
     desk_.say(c, [this](std::string& out) { resp::write_error(out, error_); });
     return true;
   }
-  c.held_back = what.effect == effect::writes && c.replies.waiting_reads() > most_reads_before_a_write;
+  c.held_back = what.effect == effect::writes && c.replies.waiting_reads() > most_reads_before_a_write();
   if (c.held_back) return false;
   switch (what.effect) {
     case effect::writes:
@@ -219,27 +212,47 @@ void service::read(client& c, const command& what) {
   desk_.read(c, what);
 }
 
+/// True if the batch is under way, and so confirms the reads of its turn.
+bool service::propose_batch() {
+  const auto batch = desk_.batch();
+  if (batch.empty()) return false;
+  if (const auto first = engine_->propose(batch); first) {
+    desk_.proposed(*first);
+    return true;
+  } else {
+    switch (first.error().code) {
+      case raft::errc::not_leader:
+        desk_.refused(desk_.elsewhere());
+        break;
+      case raft::errc::failed:
+        desk_.refused(texts::unknown);
+        break;
+      case raft::errc::transferring:
+        break;  // it waits: leadership will soon be elsewhere, or here as before
+      default:
+        desk_.refused(texts::try_again);
+        break;
+    }
+  }
+  return false;
+}
+
+void service::forward_batch() {
+  desk_.forward([this](raft::payload command, std::uint64_t context) -> std::string {
+    const auto sent = engine_->propose_anywhere(command, context);
+    if (sent) return {};
+    const bool nobody_leads = sent.error().code == raft::errc::not_leader;
+    return nobody_leads ? desk_.elsewhere()
+                        : std::string(sent.error().code == raft::errc::failed ? texts::unknown : texts::try_again);
+  });
+}
+
 void service::submit() {
   bool reads_ride = false;
-  if (const auto batch = desk_.batch(); !batch.empty()) {
-    if (const auto first = engine_->propose(batch); first) {
-      desk_.proposed(*first);
-      reads_ride = true;
-    } else {
-      switch (first.error().code) {
-        case raft::errc::not_leader:
-          desk_.refused(desk_.elsewhere());
-          break;
-        case raft::errc::failed:
-          desk_.refused(texts::unknown);
-          break;
-        case raft::errc::transferring:
-          break;  // it waits: leadership will soon be elsewhere, or here as before
-        default:
-          desk_.refused(texts::try_again);
-          break;
-      }
-    }
+  if (desk_.batch_is_sent_on()) {
+    forward_batch();
+  } else {
+    reads_ride = propose_batch();
   }
   if (desk_.reads_taken() && !reads_ride && !engine_->read_anywhere(desk_.turn())) desk_.drop_reads(desk_.turn());
   if (now_ >= engine_->deadline()) engine_->tick();
@@ -328,6 +341,9 @@ void service::answer(client& c, const command& what) {
     case verb::raft_remove:
     case verb::raft_change:
       return change_members(c, what);
+    case verb::raft_preview:
+      say_preview(out, what);
+      break;
     case verb::raft_transfer:
       return transfer(c, what);
     case verb::raft_why:
@@ -348,7 +364,7 @@ void service::say_read_mode(std::string& out, client& c, const command& what) co
   const auto limit = stale ? to_count(words[1]) : std::nullopt;
   if (!words.empty() && !stale) return resp::write_error(out, texts::syntax);
   if (stale && (!limit || *limit > longest)) return resp::write_error(out, texts::not_an_integer);
-  c.reads_here = what.verb == verb::readonly;
+  c.reads_here = options_.forward || what.verb == verb::readonly;
   c.stale_ms = limit.value_or(0);
   resp::write_simple(out, "OK");
 }
@@ -357,51 +373,6 @@ void service::say_ping(std::string& out, std::span<const std::string_view> words
   if (words.empty()) return resp::write_simple(out, "PONG");
   if (words.size() == 1) return resp::write_bulk(out, words[0]);
   resp::write_error(out, "ERR wrong number of arguments for 'ping' command");
-}
-
-std::vector<std::pair<std::string, std::string>> service::status() const {
-  const auto s = engine_->status();
-  const auto text = [](auto n) { return std::to_string(n); };
-  const auto ids = [](const std::vector<raft::node_id>& list) {
-    std::string joined;
-    for (const raft::node_id id : list) joined += (joined.empty() ? "" : ",") + std::to_string(id.value);
-    return joined;
-  };
-  static constexpr const char* roles[] = {"follower", "pre-candidate", "candidate", "leader"};
-  std::vector<std::pair<std::string, std::string>> all = {
-      {"id", text(s.id.value)},
-      {"role", roles[static_cast<std::size_t>(s.role)]},
-      {"term", text(s.term.value)},
-      {"leader", text(s.leader.value)},
-      {"commit_index", text(s.commit_index.value)},
-      {"applied_index", text(s.last_applied.value)},
-      {"last_index", text(s.last_index.value)},
-      {"snapshot_index", text(s.snapshot_index.value)},
-      {"voters", ids(s.configuration.voters)},
-      {"learners", ids(s.configuration.learners)},
-      {"first_index", text(s.first_index.value)},
-      {"durable_index", text(s.durable_index.value)},
-      {"uncommitted_bytes", text(s.uncommitted_bytes)},
-      {"waiting_writes", text(desk_.waiting_writes())},
-      {"keys", text(desk_.state().keys())},
-      {"sessions", text(desk_.state().session_count())},
-      {"clients", text(desk_.connections())},
-  };
-  static constexpr const char* states[] = {"probe", "replicate", "snapshot", "lost"};
-  for (const auto& p : s.peers) {
-    all.emplace_back("peer_" + text(p.id.value), std::string(states[static_cast<std::size_t>(p.state)]) + " match " +
-                                                     text(p.match.value) + " in flight " + text(p.inflight_messages));
-  }
-  return all;
-}
-
-void service::say_status(std::string& out) const {
-  const auto all = status();
-  resp::write_array(out, 2 * all.size());
-  for (const auto& [field, value] : all) {
-    resp::write_bulk(out, field);
-    resp::write_bulk(out, value);
-  }
 }
 
 void service::say_info(std::string& out) const {

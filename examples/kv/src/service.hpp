@@ -14,23 +14,24 @@
 
 #include <raft/codec.hpp>
 #include <raft/file_log.hpp>
-#include <raft/node.hpp>
 
 #include "desk.hpp"
 #include "link.hpp"
 #include "options.hpp"
+#include "record_file.hpp"
 
 namespace kv {
 
 using moment = std::chrono::steady_clock::time_point;
 
-/// The engine's Clock: the time at which the loop looked last.
+/// The engine's Clock: the time at which the loop looked last, or, for reads by lease, which a late clock would make
+/// stale (raft/options.hpp, lease_reads), the time of now.
 class loop_clock {
  public:
   using duration = std::chrono::steady_clock::duration;
   using time_point = moment;
-  explicit loop_clock(const moment& now) : now_(&now) {}
-  [[nodiscard]] time_point now() const noexcept { return *now_; }
+  loop_clock(const moment& now, bool looks_anew) : now_(looks_anew ? nullptr : &now) {}
+  [[nodiscard]] time_point now() const noexcept { return now_ != nullptr ? *now_ : std::chrono::steady_clock::now(); }
 
  private:
   const moment* now_;
@@ -58,7 +59,7 @@ class service {
   /// many bytes they took. `more`: another whole request may be there.
   std::size_t take_requests(client& c, std::string_view bytes, bool& more);
   /// Whether the client's measure is not full: what it may have under way before it is read no further.
-  [[nodiscard]] static bool has_room(client& c);
+  [[nodiscard]] bool has_room(client& c) const;
   /// Proposes what was taken in, asks for the reads, and lets time pass if it is due.
   void submit();
   /// Whether writes wait for the disk.
@@ -68,7 +69,9 @@ class service {
   /// Applies what a follower put off: after its acknowledgement has left, before anybody looks at the state.
   void catch_up();
   /// Whether somebody here waits for an answer of the other servers.
-  [[nodiscard]] bool waiting() const noexcept { return desk_.waiting_writes() != 0 || desk_.waiting_reads(); }
+  [[nodiscard]] bool waiting() const noexcept {
+    return desk_.waiting_writes() != 0 || desk_.forwards() != 0 || desk_.waiting_reads();
+  }
   /// Takes a snapshot if the log has grown enough.
   void snapshot_if_due();
 
@@ -109,13 +112,17 @@ class service {
   class machine;
   /// The engine's Observer.
   class watcher;
-  using engine = raft::node<links_transport, raft::file_log<>, loop_clock, machine, watcher>;
+  /// A raft::node with these, recorded or not.
+  class engine;
 
   explicit service(const server_options& options);
   bool start(std::string& why);
   bool take_request(client& c, std::span<const std::string_view> words);
   void answer(client& c, const command& what);
   void read(client& c, const command& what);
+  bool propose_batch();
+  void forward_batch();
+  [[nodiscard]] std::size_t most_reads_before_a_write() const noexcept;
   void apply_later(raft::index_t index) noexcept;
   void take_members(const raft::configuration& c, raft::index_t index);
   [[nodiscard]] raft::configuration initial_configuration() const;
@@ -130,6 +137,7 @@ class service {
 
   // administration.cpp
   void change_members(client& c, const command& what);
+  void say_preview(std::string& out, const command& what) const;
   void transfer(client& c, const command& what);
   bool read_target(const command& what, raft::membership& target, std::string& why) const;
   bool read_member(std::uint64_t id, std::string_view place, raft::membership& target, std::string& why) const;
@@ -144,6 +152,7 @@ class service {
   std::vector<member> members_{};  ///< Those of the configuration in force whose places are known, by id.
   bool is_member_ = false;
   std::uint64_t membership_version_ = 0;
+  std::unique_ptr<record_file> record_{};
   std::unique_ptr<engine> engine_;
   raft::index_t put_off_{};  ///< The first command that is to be applied later, in this turn; zero: there is none.
   raft::index_t put_off_until_{};  ///< The last one.
