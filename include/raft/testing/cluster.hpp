@@ -107,7 +107,20 @@ class cluster final : private world {
 
   [[nodiscard]] std::vector<std::unique_ptr<server>> make_servers();
   /// What is drawn for a server at this moment, for one purpose; whatever happened elsewhere changes nothing about it.
-  enum class purpose : std::uint8_t { sync, repeat, apply, fetch, restore, piece, offer, carry, crash, failure, start };
+  enum class purpose : std::uint8_t {
+    sync,
+    repeat,
+    apply,
+    fetch,
+    restore,
+    piece,
+    offer,
+    carry,
+    crash,
+    failure,
+    start,
+    slow
+  };
   [[nodiscard]] rng chance_of(const server& s, purpose why) const noexcept {
     return chance_.fork(combine(mix(static_cast<std::uint64_t>(now_)), s.slot << 8 | static_cast<std::uint64_t>(why)));
   }

@@ -52,7 +52,7 @@ class faults {
   std::int64_t rate() {
     const std::int64_t slowest = cluster_->chosen().slowest_rate;
     if (slowest != 0) return chance_.between(slowest, clock_face::true_rate);
-    return chance_.one_of<std::int64_t>({512, 700, 930, 1024, 1100, 1500, 2048, 4096});
+    return chance_.one_of<std::int64_t>({512, 700, 930, 1024, 1100, 1500, 2048, 4096, 10240});
   }
   void count_fault(meter m) { cluster_->counts().add(m); }
 
@@ -97,6 +97,19 @@ class faults {
     return links;
   }
 
+  /// Each hears its two neighbours, in some order of all, and nobody else.
+  link_set ring() {
+    const std::size_t step = 1 + chance_.below(2);
+    link_set links;
+    for (std::size_t a = 0; a < count(); ++a) {
+      for (std::size_t b = 0; b < count(); ++b) {
+        const bool neighbours = a == b || (a + step) % count() == b || (b + step) % count() == a;
+        if (!neighbours) links.add(a, b);
+      }
+    }
+    return links;
+  }
+
   void hit_network(fault f) {
     disturbance d;
     d.until = cluster_->now() + length();
@@ -126,6 +139,10 @@ class faults {
       case fault::bridge:
         d.links = bridge();
         counted = meter::bridge;
+        break;
+      case fault::ring:
+        d.links = ring();
+        counted = meter::ring;
         break;
       case fault::flap:
         d.links = chance_.permille(500) ? between(only(victim().slot), true, true) : one_link();
@@ -164,6 +181,9 @@ class faults {
       case fault::pause:
         cluster_->pause(s, length());
         count_fault(meter::pauses);
+        break;
+      case fault::slow:
+        s.slow_until = cluster_->now() + length();
         break;
       case fault::clock_rate:
         s.face.set_rate(cluster_->now(), rate());

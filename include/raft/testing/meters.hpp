@@ -13,11 +13,11 @@ namespace raft::testing {
 // clang-format off
 enum class meter : std::uint8_t {
   // The network.
-  delivered, lost, duplicated, reordered, delayed_long, clogged, cut_one_way, cut_both_ways, split, bridge, flapped,
+  delivered, lost, duplicated, reordered, delayed_long, clogged, cut_one_way, cut_both_ways, split, bridge, ring, flapped,
   dropped_by_kind, damaged_frames, replayed_old,
   // Servers and their disks.
   crashes, crashes_at_write, crashes_that_lost_writes, crashes_that_kept_unreported_writes, torn_appends, restarts,
-  restarts_of_all, pauses, clock_rates, clock_jumps, disk_stalls, writes_refused, syncs_failed, completions_out_of_order,
+  restarts_of_all, pauses, slowed_calls, clock_rates, clock_jumps, disk_stalls, writes_refused, syncs_failed, completions_out_of_order,
   snapshots_refused_by_disk, reads_not_at_hand, cold_fetches, restored_elsewhere,
   snapshots_in_pieces, snapshots_abandoned, snapshots_overtaken, snapshots_offered, snapshots_carried,
   snapshot_requests, snapshot_requests_served, fixed_rate_ticks,
@@ -28,7 +28,7 @@ enum class meter : std::uint8_t {
   snapshot_chunks, snapshots_installed, snapshot_transfers_resumed, figure_8_states, commits_of_older_terms,
   // Clients.
   proposals, spans, empty_proposals, largest_proposals, refused_too_large, refused_busy, refused_not_leader, fates_applied,
-  fates_dropped, fates_unknown, reads_asked, reads_ready, reads_dropped, reads_by_lease, reads_at_followers, forwards, forwards_refused,
+  fates_dropped, fates_unknown, hostile_refused, reads_asked, reads_ready, reads_dropped, reads_by_lease, reads_at_followers, forwards, forwards_refused,
   forwards_taken, forwards_applied, forwards_dropped, forwards_unknown, stale_reads_shown,
   stale_reads_refused, refused_term_moved,
   applied, applied_elsewhere, machines_restored,
@@ -51,9 +51,9 @@ enum class meter : std::uint8_t {
 // clang-format off
 inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)> meter_names{
     "delivered", "lost", "duplicated", "reordered", "delayed_long", "clogged", "cut_one_way", "cut_both_ways", "split",
-    "bridge", "flapped", "dropped_by_kind", "damaged_frames", "replayed_old",
+    "bridge", "ring", "flapped", "dropped_by_kind", "damaged_frames", "replayed_old",
     "crashes", "crashes_at_write", "crashes_that_lost_writes", "crashes_that_kept_unreported_writes", "torn_appends",
-    "restarts", "restarts_of_all", "pauses", "clock_rates", "clock_jumps", "disk_stalls", "writes_refused",
+    "restarts", "restarts_of_all", "pauses", "slowed_calls", "clock_rates", "clock_jumps", "disk_stalls", "writes_refused",
     "syncs_failed", "completions_out_of_order", "snapshots_refused_by_disk", "reads_not_at_hand", "cold_fetches",
     "restored_elsewhere", "snapshots_in_pieces", "snapshots_abandoned", "snapshots_overtaken",
     "snapshots_offered", "snapshots_carried", "snapshot_requests", "snapshot_requests_served",
@@ -63,7 +63,7 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "snapshots_taken", "snapshot_chunks", "snapshots_installed", "snapshot_transfers_resumed", "figure_8_states",
     "commits_of_older_terms",
     "proposals", "spans", "empty_proposals", "largest_proposals", "refused_too_large", "refused_busy",
-    "refused_not_leader", "fates_applied", "fates_dropped", "fates_unknown", "reads_asked", "reads_ready",
+    "refused_not_leader", "fates_applied", "fates_dropped", "fates_unknown", "hostile_refused", "reads_asked", "reads_ready",
     "reads_dropped", "reads_by_lease", "reads_at_followers", "forwards", "forwards_refused", "forwards_taken",
     "forwards_applied", "forwards_dropped", "forwards_unknown", "stale_reads_shown", "stale_reads_refused", "refused_term_moved",
     "applied", "applied_elsewhere", "machines_restored",

@@ -25,9 +25,9 @@ namespace raft::testing {
 /// What may go wrong while the safety phase lasts.
 // clang-format off
 enum class fault : std::uint8_t {
-  cut_link, cut_into, cut_out_of, isolate, split, bridge, flap, clog, lossy, drop_kind,
+  cut_link, cut_into, cut_out_of, isolate, split, bridge, ring, flap, clog, lossy, drop_kind,
   crash, crash_leader, crash_at_write, crash_all, pause, disk_stall, refuse_write, sync_failure, refuse_snapshot,
-  clock_rate, clock_jump,
+  clock_rate, clock_jump, slow,
   count_,  ///< Not a fault: how many there are.
 };
 // clang-format on
@@ -37,9 +37,9 @@ inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::count
 /// The names of the faults, in their order.
 // clang-format off
 inline constexpr std::array<const char*, fault_count> fault_names{
-    "cut_link", "cut_into", "cut_out_of", "isolate", "split", "bridge", "flap", "clog", "lossy", "drop_kind",
+    "cut_link", "cut_into", "cut_out_of", "isolate", "split", "bridge", "ring", "flap", "clog", "lossy", "drop_kind",
     "crash", "crash_leader", "crash_at_write", "crash_all", "pause", "disk_stall", "refuse_write", "sync_failure",
-    "refuse_snapshot", "clock_rate", "clock_jump"};
+    "refuse_snapshot", "clock_rate", "clock_jump", "slow"};
 // clang-format on
 
 /// Who is there when the faults have stopped.

@@ -75,7 +75,7 @@ inline void without_restarts(plan& p) {
   for (std::size_t i = 0; i < fault_count; ++i) {
     const auto f = static_cast<fault>(i);
     const bool harmless = f < fault::crash || f == fault::pause || f == fault::disk_stall || f == fault::clock_rate ||
-                          f == fault::clock_jump;
+                          f == fault::clock_jump || f == fault::slow;
     p.faults[i] = p.faults[i] && harmless;
   }
   p.snapshot_request_permille = 0;

@@ -165,7 +165,8 @@ class server : public disk_watcher, public machine_watcher {
   bool up = false;
   std::uint32_t incarnation = 0;  ///< How often it was started; what was meant for an earlier one does not reach it.
   instant paused_until = 0;
-  instant wake = never;  ///< When it is to tick next.
+  instant slow_until = 0;  ///< Until then every call takes it a while.
+  instant wake = never;    ///< When it is to tick next.
   instant disk_stalled_until = 0;
   mark_t sync_issued{};  ///< The last mark for which a completion is planned.
   bool sync_under_way = false;

@@ -429,6 +429,7 @@ class workload {
       const glance after = s.look();
       const bool same = before.term == after.term && before.role == after.role && before.leader == after.leader &&
                         before.commit == after.commit && last == s.disk.image().last_index();
+      cluster_->counts().add(meter::hostile_refused);
       if (taken || !same)
         cluster_->checks().report("I47", s, "takes a message that no server sends: %s", to_text(m).c_str());
     });

@@ -262,6 +262,10 @@ inline void cluster::after_call(server& s) {
              static_cast<std::uint64_t>(now.role));
   trace_.add(s.disk.image().last_index().value << 20 ^ s.disk.issued().value);
   if (now.failed) return note_failure(s);
+  if (s.slow_until > now_) {
+    pause(s, chance_of(s, purpose::slow).between(1, plan_.latency_max));
+    counts_->add(meter::slowed_calls);
+  }
   plan_syncs(s);
   plan_apply(s);
   plan_fetch(s);

@@ -13,7 +13,7 @@ inline void cluster::crash(server& s, instant down) {
   const disk::remains left = s.disk.crash(chance_of(s, purpose::crash).permille(plan_.lose_all_permille));
   s.machine.crash();
   checks_.crashed(s);
-  s.paused_until = 0;
+  s.paused_until = s.slow_until = 0;
   s.disk_stalled_until = 0;
   s.sync_issued = s.disk.issued();
   s.restore_planned = s.own_snapshot = {};
@@ -70,7 +70,7 @@ inline void cluster::calm(const std::vector<server*>& live, link_set cut) {
   std::make_heap(queue_.begin(), queue_.end());
   for (auto& s : servers_) {
     const bool stays = std::find(live.begin(), live.end(), s.get()) != live.end();
-    s->paused_until = 0;
+    s->paused_until = s->slow_until = 0;
     s->disk_stalled_until = 0;
     s->wake = never;
     s->face.set_rate(now_, clock_face::true_rate);
