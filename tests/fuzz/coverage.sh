@@ -22,7 +22,7 @@ out=build/fuzz/coverage
 mkdir -p "$out"
 for name in "${names[@]}"; do
   [ -n "${aims[$name]:-}" ] || { echo "no files are named that '$name' aims at" >&2 && exit 2; }
-  read -r -a files < <(tr '\n' ' ' <<<"${aims[$name]}")
+  mapfile -t files < <(tr -s ' \n' '\n' <<<"${aims[$name]}")
   clang++-19 -std=c++20 -O1 -g -Iinclude -Itests -fsanitize=fuzzer -fprofile-instr-generate -fcoverage-mapping \
     "tests/fuzz/${name}_fuzz.cpp" -o "$out/$name"
   corpus=("tests/fuzz/corpus/$name")
