@@ -44,14 +44,16 @@ group compile "headers alone, two units, no exceptions, 32 bits, what the compil
 [ "$(uname -m)" != x86_64 ] || needs[compile]+=" g++-multilib"
 group package "consumers of the installed package, examples alone" $basics pkg-config libasio-dev
 group noexcept "the tests without exceptions and RTTI" $basics doctest-dev
-group asan "the tests under AddressSanitizer and UndefinedBehaviorSanitizer" $basics doctest-dev clang-19 \
-  libclang-rt-19-dev
+group asan "the tests built by clang 19, under AddressSanitizer and UndefinedBehaviorSanitizer" \
+  $basics doctest-dev clang-19 libclang-rt-19-dev
 group clang14 "the tests built by clang 14" $basics doctest-dev clang-14
-group clang19 "the tests built by clang 19" $basics doctest-dev clang-19
 group fuzz "hostile bytes into codec and step, FUZZ_SECONDS (15) each" clang-19 libclang-rt-19-dev
 group e2e "real servers, real clients, kill -9" $basics libasio-dev redis-tools procps
 group faults "real servers in network namespaces: links, packets, processes, disks, clocks" $basics libasio-dev iproute2
 # By name only.
+by_name=(clang19 coverage)
+about[clang19]="what asan runs, built by clang 19 without sanitizers"
+needs[clang19]="$basics doctest-dev clang-19"
 about[coverage]="lines and branches of include/raft that the tests run"
 needs[coverage]="$basics doctest-dev"
 
@@ -144,7 +146,7 @@ group_package() { bash tests/package/run.sh; }
 group_noexcept() { with_ctest noexcept unit; }
 group_asan() { with_ctest asan unit paper stories file_log sim; }
 group_clang14() { with_ctest clang14 unit paper file_log sim; }
-group_clang19() { with_ctest clang19 unit paper file_log sim; }
+group_clang19() { with_ctest clang19 unit paper stories file_log sim; }
 
 fuzz_one() { # NAME_fuzz.cpp: builds and runs one target; its corpus, if it has one, is in corpus/NAME
   local name corpus=() out=build/fuzz
@@ -195,10 +197,10 @@ usage() {
   sed -n '2,/^set /p' "$0" | sed '$d; s/^# \{0,1\}//'
   printf '\nGroups:\n'
   local name
-  for name in "${default_groups[@]}" coverage; do
+  for name in "${default_groups[@]}" "${by_name[@]}"; do
     printf '  %-10s %s\n' "$name" "${about[$name]}"
   done
-  printf 'All but coverage are the default set.\n'
+  printf 'Without a name all but these run: %s.\n' "${by_name[*]}"
 }
 
 totals() { # LOG: adds up the closing lines of a group: "passed failed"

@@ -151,7 +151,7 @@ constexpr void canonical_contents(canonical_writer& w, const Log& log) {
     w(*piece);
     offset += piece->size();
   }
-  const partial_snapshot partial = log.partial();
+  const partial_snapshot& partial = log.partial();
   w(partial.meta.index != index_t{});
   if (partial.meta.index == index_t{}) return;
   w(partial.received);
