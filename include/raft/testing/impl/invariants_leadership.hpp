@@ -73,7 +73,8 @@ inline void invariants::i18_refuses_what_would_be_late(server& s) {
   }
 }
 
-/// A leader asks a voter to stand, and one that holds all that the leader has, durably.
+/// A leader asks a voter to stand, and one that holds all that the leader has, durably, as far as the
+/// leader can know.
 inline void invariants::i18_asks_who_has_everything(server& s, const message& m) {
   const trail& log = of(s).image;
   server* successor = find(m.to);
@@ -82,7 +83,9 @@ inline void invariants::i18_asks_who_has_everything(server& s, const message& m)
   if (successor == nullptr || !s.configuration().is_voter(m.to))
     return report("I18", s, "asks one to stand who may not");
   shadow& theirs = shadow_of(*successor);
-  if (!theirs.keeps(log.last(), log.at(log.last()).chain)) {
+  // One that is in a later term may have cut off since what it acknowledged; it will not stand for this leader.
+  const bool moved_on = theirs.stored.current_term > m.term;
+  if (!moved_on && !theirs.keeps(log.last(), log.at(log.last()).chain)) {
     report("I18", s, "asks %" PRIu64 " to stand, who lacks entry %" PRIu64, m.to.value, log.last().value);
   }
   theirs.asked_to_stand.set(m.term, m.term);
