@@ -39,6 +39,7 @@ group stories "worked examples from the literature and from other engines' bugs"
 group file_log "the log on files: crashes, damage, full disks" $basics doctest-dev
 group sim "the seeded simulator: faults, invariants, liveness" $basics doctest-dev
 group every "crashes at every write, damage to every byte" $basics doctest-dev
+group explore "every state of small clusters, and the mutants that this finds" $basics
 group constexpr "a cluster in constant evaluation, g++ and clang 19" g++ clang-19
 group compile "headers alone, two units, no exceptions, 32 bits, what the compilers say" python3 g++ clang-14 clang-19
 [ "$(uname -m)" != x86_64 ] || needs[compile]+=" g++-multilib"
@@ -107,6 +108,7 @@ group_tidy() {
   python3 tests/tidy/check_test.py || status=1
   python3 tests/tidy/check.py || status=1
   bash tests/sim/break_rules.sh --texts || status=1
+  bash tests/explore/mutants.sh --texts || status=1
   bash tests/tidy/clang_tidy.sh || status=1
   return $status
 }
@@ -117,6 +119,13 @@ group_stories() { with_ctest dev stories; }
 group_file_log() { with_ctest dev file_log; }
 group_sim() { with_ctest dev sim; }
 group_every() { with_ctest dev every; }
+
+group_explore() {
+  local status=0
+  with_ctest dev explore || status=1
+  bash tests/explore/mutants.sh --quick || status=1
+  return $status
+}
 
 group_constexpr() { # both compilers at a time
   local passed=0 failed=0 file one running

@@ -51,6 +51,7 @@ struct status {
   std::uint32_t priority = 0;  ///< As far as it counts now: it grows with each election timeout without a leader.
   std::uint64_t uncommitted_bytes = 0;
   std::size_t pending_reads = 0;
+  std::size_t waiting_messages = 0;             ///< That have not left yet, because what they speak for is not durable.
   std::vector<peer_status<TimePoint>> peers{};  ///< Empty unless leader.
 };
 

@@ -4,9 +4,9 @@
 //
 // It holds everything that decides what the node will do, and nothing else. Left out are: the options and the machinery
 // that a node is made of, which never change; what an input notes and settle() clears; memory that is kept; and
-// what only an answer to why_no_leader() shows (who refused in an earlier pre-vote). What counts only with an option,
-// or only beside something else, is written only with it. The rounds of a leader are written as they are: messages
-// under way carry them, so no state can be shifted by some without all of these.
+// what only why_no_leader() tells (who refused a vote: an election is won by those that are given). What counts only
+// with an option, or only beside something else, is written only with it. The rounds of a leader are written as they
+// are: messages under way carry them, so no state can be shifted by some without all of these.
 
 namespace raft {
 
@@ -20,9 +20,8 @@ constexpr void canonical_role(canonical_writer& w, const roles::follower<Time>& 
 }
 
 constexpr void canonical_tally(canonical_writer& w, const roles::tally& votes) {
-  const auto& [granted, refused] = votes;
+  [[maybe_unused]] const auto& [granted, refused] = votes;
   w.set(granted);
-  w.set(refused);
 }
 
 constexpr void canonical_role(canonical_writer& w, const roles::pre_candidate& role, const auto&, const auto&) {
@@ -36,12 +35,16 @@ constexpr void canonical_role(canonical_writer& w, const roles::candidate& role,
   w(own_vote_counted);
 }
 
+/// Whether a leader ever lets entries gather, and so looks at how many there are.
+constexpr bool gathers(const auto& options) { return options.eager_messages < options.max_inflight_messages; }
+
 template <class Time>
 constexpr void canonical_peer(canonical_writer& w, const progress<Time>& p, const auto& options, const auto& time) {
   const auto& [id, match, next, state, inflight, look, waiting, prompt, heartbeat, round, suspicion, sent_bytes,
                told_commit, snapshot_id, snapshot_offset, requested, carried, passed_over, sent_at, moved_at,
                heard_at] = p;
-  w(id, match, next, state, look, waiting, prompt, heartbeat, round, suspicion, sent_bytes, requested, passed_over);
+  w(id, match, next, state, look, waiting, heartbeat, round, suspicion, requested, passed_over);
+  if (gathers(options)) w(prompt, sent_bytes);
   inflight.canonical(w);
   if (options.commit_at_once) w(told_commit);
   if (state == progress_state::snapshot) {
@@ -57,7 +60,8 @@ constexpr void canonical_role(canonical_writer& w, const roles::leader<Time>& ro
                               const auto& time) {
   const auto& [peers, counted, first_index, round, appended_bytes, uncommitted, reads, asked, wanted_round, read_round,
                pace, lease, offers_since, offers, offers_again] = role;
-  w(counted, first_index, round, appended_bytes, wanted_round, read_round);
+  w(counted, first_index, round, wanted_round, read_round);
+  if (gathers(options)) w(appended_bytes);
   w.in_order(
       std::span<const progress<Time>>(peers), [](const progress<Time>& p) { return p.id; },
       [&](const progress<Time>& p) { canonical_peer(w, p, options, time); });

@@ -345,6 +345,7 @@ constexpr typename RAFT_NODE::status_type RAFT_NODE::status() const {
   s.configuration = configuration_;
   s.configuration_index = configuration_index_;
   s.pending_reads = remote_.size();
+  s.waiting_messages = outbox_.size();
   s.failed = failed_;
   s.failure = failure_;
   s.deadline = deadline();
