@@ -52,9 +52,11 @@ group fuzz "hostile bytes into codec and step, FUZZ_SECONDS (15) each" clang-19 
 group e2e "real servers, real clients, kill -9" $basics libasio-dev redis-tools procps
 group faults "real servers in network namespaces: links, packets, processes, disks, clocks" $basics libasio-dev iproute2
 # By name only.
-by_name=(clang19 coverage)
+by_name=(clang19 coverage mutants)
 about[clang19]="what asan runs, built by clang 19 without sanitizers"
 needs[clang19]="$basics doctest-dev clang-19"
+about[mutants]="the engine broken on purpose, row by row: what notices it (10 min)"
+needs[mutants]="g++ python3 doctest-dev"
 about[coverage]="lines and branches of include/raft that the tests run"
 needs[coverage]="$basics doctest-dev"
 
@@ -107,7 +109,7 @@ group_tidy() {
   local status=0
   python3 tests/tidy/check_test.py || status=1
   python3 tests/tidy/check.py || status=1
-  bash tests/sim/break_rules.sh --texts || status=1
+  bash tests/mutants.sh --check || status=1
   bash tests/explore/mutants.sh --texts || status=1
   bash tests/tidy/clang_tidy.sh || status=1
   return $status
@@ -195,6 +197,8 @@ group_faults() {
   configure release && build release raft-kv && bash tests/faults/run.sh
 }
 
+group_mutants() { bash tests/mutants.sh --all; }
+
 group_coverage() {
   find build/coverage -name '*.gcda' -delete 2>/dev/null
   with_ctest coverage unit paper stories file_log sim && python3 tests/support/coverage.py build/coverage
@@ -266,7 +270,7 @@ for name in "${wanted[@]}"; do
   if [ "$failed" != 0 ]; then
     word=FAILED
     tail -n 300 "$log"
-  elif [ "$name" = coverage ]; then
+  elif [ "$name" = coverage ] || [ "$name" = mutants ]; then
     cat "$log"
   fi
   all_passed=$((all_passed + passed))

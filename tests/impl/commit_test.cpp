@@ -85,6 +85,16 @@ TEST_CASE("advance_commit_index: entries behind a configuration need the quorum 
   CHECK(a->state().empty());
   ack(*a, 3_n, 4_i);
   CHECK(a->state() == "x;");
+  // The same for a configuration that it appends itself: the one voter decides no more alone.
+  auto b = start(1_n, {.term = 1, .members = voters(1)});
+  win(*b);
+  const index_t alone = b->last();
+  REQUIRE(b->commit() == alone);
+  CHECK(b->change({{1_n, 2_n}, {}, {}}));
+  CHECK(b->propose("y"));
+  CHECK(b->commit() == alone);
+  ack(*b, 2_n, b->last());
+  CHECK(b->commit() == b->last());
 }
 
 TEST_CASE("advance_commit_index: a leader that is no member any more does not count itself [B67]") {
@@ -361,6 +371,14 @@ TEST_CASE("advance_commit_index: success is told from the commit index alone, no
   CHECK(a->step(append(3_n, 1_n, 2_t, {1_i, 1_t}, 2_i, {no_op(2)})));
   CHECK(a->machine().fates == std::vector<recorder::fated>{{2_i, 2_i, 1_t, fate::dropped}});
   CHECK(a->state().empty());
+  // Nor does an acknowledgement that is no majority tell anybody anything.
+  auto b = start(1_n, {.members = voters(5)});
+  win(*b);
+  CHECK(b->propose("x"));
+  ack(*b, 2_n, 2_i);
+  CHECK(b->machine().fates.empty());
+  ack(*b, 3_n, 2_i);
+  CHECK(b->machine().fates == std::vector<recorder::fated>{{2_i, 2_i, 1_t, fate::applied}});
 }
 
 TEST_CASE("apply: no-ops and configurations are not shown to the machine") {

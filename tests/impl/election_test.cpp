@@ -626,18 +626,22 @@ TEST_CASE("become_follower: the former leader is nobody's leader after a step-do
 }
 
 TEST_CASE("campaign: a removed server that never heard of it does not disturb the others [B114]") {
-  cluster c{4};
-  const configuration three = voters(3);
-  c.elect(1);
-  // Server 4 stays with the configuration of four; the other three have left it behind.
-  for (const std::uint64_t id : {1U, 2U, 3U}) {
-    c.start(id, {.term = 1, .members = voters(4), .log = {no_op(1), members(1, three)}});
+  for (const bool pre_vote : {true, false}) {
+    setup how;
+    how.options.pre_vote = pre_vote;
+    cluster c{4, how};
+    const configuration three = voters(3);
+    c.elect(1);
+    // Server 4 stays with the configuration of four; the other three have left it behind.
+    for (const std::uint64_t id : {1U, 2U, 3U}) {
+      c.start(id, {.term = 1, .members = voters(4), .log = {no_op(1), members(1, three)}});
+    }
+    c.elect(1);
+    const term_t term = c[1].term();
+    c.pass(5000);
+    CHECK(c[1].leads());
+    CHECK(c[1].term() == term);
   }
-  c.elect(1);
-  const term_t term = c[1].term();
-  c.pass(5000);
-  CHECK(c[1].leads());
-  CHECK(c[1].term() == term);
 }
 
 TEST_CASE("hears_leader_other_than: a leader that fell silent does not hold a vote back [B115]") {

@@ -319,6 +319,20 @@ TEST_CASE("send_heartbeat: a follower that was lost from sight and has everythin
   CHECK(sent_to(c[1], 2).size() == 1);  // at once, without a heartbeat
 }
 
+TEST_CASE("on_append_success: an answer that raises nothing ends the search all the same [B53]") {
+  auto a = leader_of(3);
+  ack(*a, 2_n, a->last());
+  REQUIRE(a->peer(2).match == a->last());
+  // A refusal of long ago has the leader look again where the logs meet; the follower has everything.
+  CHECK(a->step(say(2_n, 1_n, 1_t, append_entries_reply{false, a->last(), {}, {}, {}, 0})));
+  REQUIRE(a->peer(2).state == progress_state::probe);
+  ack(*a, 2_n, a->last());
+  CHECK(a->peer(2).state == progress_state::replicate);
+  a->take_mail();
+  CHECK(a->propose("x"));
+  CHECK(sent_to(*a, 2).size() == 1);  // at once, without a heartbeat
+}
+
 TEST_CASE("send_heartbeat: a probe that was lost is made up for by the next heartbeat") {
   cluster c{3};
   c.elect(1);

@@ -129,6 +129,15 @@ TEST_CASE("compact_log: no entry goes that no snapshot covers [B100]") {
       CHECK(c[1].state() == whole);
     }
   }
+  // What lies behind the snapshot stays, whatever may trail.
+  auto a = start(1_n, {.members = voters(3)}, small_chunks());
+  win(*a);
+  CHECK(a->propose("a"));
+  CHECK(a->step(say(2_n, 1_n, 1_t, append_entries_reply{true, 2_i, {}, {}, 2_i, 0})));
+  CHECK(a->propose({"b", "c"}));
+  CHECK(a->take_snapshot());
+  CHECK(a->log().snapshot().index == 2_i);
+  CHECK(a->shape() == "[3:1][4:1]");
 }
 
 TEST_CASE("take_snapshot: a Log that has no room for it is left as it was") {
@@ -384,6 +393,15 @@ TEST_CASE("send_chunk: a newer snapshot replaces the one that was being sent [B1
   CHECK(c[3].machine().restored.size() == 1);
 }
 
+TEST_CASE("send_chunk: a leader whose log is empty behind its snapshot sends that to whoever lacks it [B99]") {
+  cluster c = lagging(5);
+  REQUIRE(c[1].status().first_index > c[1].last());
+  c.heal();
+  c.pass(1000);  // nobody proposes
+  CHECK(c[3].state() == c[1].state());
+  CHECK(c[1].peer(3).match == c[1].last());
+}
+
 TEST_CASE("send_chunk: a leader whose log is all compacted sends its snapshot to a newcomer at once [B99]") {
   cluster c{2, small_chunks()};
   c.start(1, {.term = 1, .members = voters(2), .base = {9_i, 1_t}, .snapshot = {9_i, 1_t}, .image = "everything;"});
@@ -628,6 +646,8 @@ TEST_CASE("restore_machine: a late report of what was executed elsewhere does no
   CHECK(c->step(append(1_n, 3_n, 1_t, {}, 3_i, {{1, "a"}, {1, "b"}, {1, "c"}})));
   CHECK(c->executed(1_i));
   CHECK(c->step(chunk(1_n, 3_n, 1_t, {9_i, 1_t}, voters(3), "image", 0, 5)));
+  CHECK(c->applied() == 9_i);
+  CHECK(c->executed(2_i));
   CHECK(c->applied() == 9_i);
   CHECK(c->executed(3_i));
   CHECK(c->applied() == 9_i);

@@ -1,5 +1,5 @@
 // The simulator itself: that its runs repeat, that its parts do what they say, and that a short run over a few seeds is
-// clean. (Longer runs are the program raft_sim; that rules can be broken and are missed is break_rules.sh.)
+// clean. (Longer runs are the program raft_sim; that it notices broken rules is shown by tests/mutants.sh.)
 
 #include <doctest/doctest.h>
 

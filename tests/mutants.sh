@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Breaks the engine on purpose, one mutant at a time, and prints what notices it: see tests/mutants/README.md.
+#
+#   bash tests/mutants.sh              the three rules that everything rests on
+#   bash tests/mutants.sh --all        every patch in tests/mutants/rows, by tests and by the simulator
+#   bash tests/mutants.sh --fast       every patch that a test kills, without the simulator
+#   bash tests/mutants.sh B60 rule_... those whose names begin so
+#   bash tests/mutants.sh --check      whether every patch applies and names what is there; builds nothing
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ "${1:-}" = --check ] || bash tests/support/install.sh g++ python3 doctest-dev
+exec nice python3 tests/mutants/rows.py "$@"

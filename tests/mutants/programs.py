@@ -1,0 +1,175 @@
+"""Test programs over a scratch copy of the engine's headers, and what became of a run of one of them.
+
+A copy holds many mutants at once, each behind `raft_mutant(number)` (switch.hpp), so each program is compiled once and
+run once a mutant, with RAFT_MUTANT=number in its environment. With no number it is the engine as it ships.
+"""
+
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import re
+import subprocess
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SIMULATOR = "simulator"
+EXPLORER = "explorer"
+MAIN = ROOT / "tests/support/main.cpp"
+EXTRA = {"impl/allocation_test": [ROOT / "bench/support/allocations.cpp"]}
+PRECOMPILED = ("doctest/doctest.h", "algorithm", "functional", "map", "memory", "optional", "span", "sstream", "string",
+               "variant", "vector", "raft/raft.hpp", "raft/memory_log.hpp", "support/cluster.hpp")
+
+
+@dataclasses.dataclass
+class Run:
+    """How a run ended: passed, failed (a check that has a name), asserted (a promise of the engine's own), crashed,
+    endless. Only `failed` and `asserted` are words about the engine."""
+    how: str
+    what: str = ""
+    seeds: int = 0
+    seconds: float = 0.0
+
+    @property
+    def kills(self):
+        return self.how in ("failed", "asserted")
+
+
+def source_of(program):
+    return ROOT / {SIMULATOR: "tests/sim/raft_sim.cpp", EXPLORER: "tests/explore/raft_explore.cpp"}.get(
+        program, f"tests/{program}.cpp")
+
+
+def included(path, known=None):
+    """The file and all of the tree that it includes, by whatever way. A header of support/ stands for its .cpp, too."""
+    known = set() if known is None else known
+    if path in known or not path.exists():
+        return known
+    known.add(path)
+    if path.parent.name == "support" and path.suffix == ".hpp":
+        included(path.with_suffix(".cpp"), known)
+    for name in re.findall(r'#include [<"]([^">]+)[">]', path.read_text(encoding="utf-8")):
+        for folder in (ROOT / "include", ROOT / "tests", path.parent):
+            included((folder / name).resolve(), known)
+    return known
+
+
+def sources_of(program):
+    """What the program is compiled from."""
+    if program in (SIMULATOR, EXPLORER):
+        return [source_of(program)]
+    support = sorted(path for path in included(source_of(program)) if path.parent.name == "support")
+    return [source_of(program), MAIN, *EXTRA.get(program, []), *(path for path in support if path.suffix == ".cpp")]
+
+
+class Programs:
+    def __init__(self, include, scratch, jobs=os.cpu_count()):
+        self.include = pathlib.Path(include)
+        self.scratch = pathlib.Path(scratch)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.compiler = os.environ.get("CXX", "g++")
+        self.jobs = jobs
+        self.flags = ["-std=c++20", "-w", "-DRAFT_CHECKED=1", f"-I{self.include}", f"-I{ROOT / 'tests'}"]
+        self.objects = {}
+
+    def path(self, program):
+        return self.scratch / program.replace("/", ".")
+
+    def build(self, programs):
+        """Compiles them. Ends with the compiler's words if one does not compile: that is nobody's kill."""
+        if any(p not in (SIMULATOR, EXPLORER) for p in programs):
+            self._precompile()
+        wanted = dict.fromkeys(source for p in programs for source in sources_of(p))
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            for source, made in zip(wanted, pool.map(self._compile, wanted)):
+                self.objects[source] = made
+            list(pool.map(self._link, programs))
+
+    def _call(self, command):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            errors = "\n".join(line for line in done.stderr.splitlines() if "error:" in line)
+            raise SystemExit(f"{' '.join(map(str, command))}\n{errors or done.stderr[:4000]}")
+
+    def _precompile(self):
+        head = self.scratch / "precompiled.hpp"
+        text = f'#include "{HERE / "switch.hpp"}"\n' + "".join(f"#include <{name}>\n" for name in PRECOMPILED)
+        if head.exists() and head.read_text() == text:
+            return
+        head.write_text(text)
+        self._call([self.compiler, "-O0", *self.flags, "-x", "c++-header", head, "-o", f"{head}.gch"])
+
+    def _compile(self, source):
+        if source in self.objects:
+            return self.objects[source]
+        made = self.scratch / (str(source.relative_to(ROOT)).replace("/", ".") + ".o")
+        long_runs = source in map(source_of, (SIMULATOR, EXPLORER))
+        head = HERE / "switch.hpp" if source == MAIN or long_runs else self.scratch / "precompiled.hpp"
+        speed = "-O1" if long_runs else "-O0"
+        self._call([self.compiler, speed, *self.flags, "-include", head, "-c", source, "-o", made])
+        return made
+
+    def _link(self, program):
+        own = [self.objects[source] for source in sources_of(program)]
+        self._call([self.compiler, *own, "-o", self.path(program), "-pthread"])
+
+    # ------------------------------------------------------------------------------------------------ runs
+
+    def test(self, program, mutant=None, case=None, limit=20.0):
+        """One test case, or all up to the first failure."""
+        arguments = [self.path(program), "--no-colors", "--abort-after=1", "--no-version"]
+        if case:
+            arguments.append("--test-case=" + case.replace("\\", "\\\\").replace(",", "\\,"))
+        code, text, seconds = self._run(arguments, mutant, limit)
+        return Run(*_verdict_of_test(code, text, case), 1, seconds)
+
+    def simulate(self, mutant, first, last, events=20000, limit=600.0):
+        """Seeds, up to the first that breaks an invariant."""
+        code, text, seconds = self._run([self.path(SIMULATOR), "--seeds", f"{first}..{last}", "--events", str(events)],
+                                        mutant, limit)
+        found = re.search(r"^seed (\d+): (.*)$", text, re.MULTILINE)
+        if code == 0:
+            return Run("passed", f"clean in seeds {first}..{last}", last - first + 1, seconds)
+        if code is None or not found:
+            return Run("endless" if code is None else "crashed", text[-200:], 0, seconds)
+        how = "asserted" if code == 3 else "failed"
+        return Run(how, found[2], int(found[1]) - first + 1, seconds)
+
+    def reached(self, program):
+        """Runs all of a program with no mutant on. The numbers of those that it came by, and how long it took."""
+        seen = self.scratch / "reached"
+        seen.unlink(missing_ok=True)
+        code, text, seconds = self._run([self.path(program), "--no-colors"], None, 600.0, {"RAFT_REACHED": str(seen)})
+        if code != 0:
+            raise SystemExit(f"{program} fails without any mutant:\n{text[-3000:]}")
+        return set(map(int, seen.read_text().split())) if seen.exists() else set(), seconds
+
+    def _run(self, arguments, mutant, limit, more=()):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("RAFT_")} | dict(more)
+        if mutant is not None:
+            environment["RAFT_MUTANT"] = str(mutant)
+        began = time.monotonic()
+        try:
+            done = subprocess.run(list(map(str, arguments)), env=environment, cwd=self.scratch, timeout=limit,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        except subprocess.TimeoutExpired as late:
+            return None, (late.stdout or b"").decode(errors="replace"), time.monotonic() - began
+        return done.returncode, done.stdout.decode(errors="replace"), time.monotonic() - began
+
+
+def _verdict_of_test(code, text, case):
+    if code is None:
+        return "endless", ""
+    ran = re.search(r"test cases:\s+(\d+) \|", text)
+    if code == 0:
+        if case and (not ran or ran[1] == "0"):
+            raise SystemExit(f"no test case is called: {case}")
+        return "passed", ""
+    broken = re.search(r"^raft: .*?([\w./]+):(\d+): broken: (.*)$", text, re.MULTILINE)
+    if broken:
+        return "asserted", f"{pathlib.Path(broken[1]).name}: {broken[3]}"
+    failed = re.search(r"^TEST CASE:\s+(.*)\n(?:.*\n)*?.*?([\w.]+):(\d+): (?:FATAL )?ERROR: (.*)", text, re.MULTILINE)
+    if failed and not re.search("CRASHED|THREW", failed[4]):
+        return "failed", f"{failed[1].strip()} ({failed[2]}:{failed[3]})"
+    return "crashed", text[-300:]
