@@ -111,6 +111,7 @@ group_tidy() {
   python3 tests/tidy/check.py || status=1
   bash tests/mutants.sh --check || status=1
   bash tests/explore/mutants.sh --texts || status=1
+  bash tests/faults/break_rules.sh --texts || status=1
   bash tests/tidy/clang_tidy.sh || status=1
   return $status
 }

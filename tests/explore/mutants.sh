@@ -64,15 +64,7 @@ esac
 
 break_rule() { # NAME DIRECTORY: the engine in DIRECTORY/include, with one rule broken
   cp -r include "$2/include"
-  python3 - "$2/${file[$1]}" "${from[$1]}" "${to[$1]}" <<'PYTHON'
-import sys
-path, old, new = sys.argv[1:]
-text = open(path, encoding="utf-8").read()
-found = text.count(old)
-if found != 1:
-    sys.exit(f"{path}: the text of the rule is there {found} times, not once:\n  {old}")
-open(path, "w", encoding="utf-8").write(text.replace(old, new))
-PYTHON
+  python3 tests/support/break_rule.py "$2/${file[$1]}" "${from[$1]}" "${to[$1]}"
 }
 
 good=0

@@ -266,7 +266,7 @@ def readme_names_tests(tree):
     simulator = "".join(text for name, text in tree.text.items() if name.startswith("include/raft/testing/"))
     for name in ("include/raft/README.md", "tests/README.md"):
         readme = re.sub(r"\n\s+", lambda gap: " " * len(gap[0]), tree.text.get(name, ""))
-        for named in re.finditer(r'([\w/]+_test|e2e/main|faults/nemesis|simulator): "([^"]+)"', readme):
+        for named in re.finditer(r'([\w/]+_test|e2e/main|faults/nemesis|explore/scopes|simulator): "([^"]+)"', readme):
             where, title = named[1], " ".join(named[2].split())
             files = (tree.text.get(f"tests/{where}.{kind}", "") for kind in ("cpp", "hpp"))
             wanted = title if where.endswith("_test") else f'"{title}"'
