@@ -2,8 +2,8 @@
 # Breaks the engine on purpose, one mutant at a time, and prints what notices it: see tests/mutants/README.md.
 #
 #   bash tests/mutants.sh              the three rules that everything rests on
-#   bash tests/mutants.sh --all        every patch in tests/mutants/rows, by tests and by the simulator
-#   bash tests/mutants.sh --fast       every patch that a test kills, without the simulator
+#   bash tests/mutants.sh --all        every patch in tests/mutants/rows, by tests, the simulator, the explorer
+#   bash tests/mutants.sh --fast       every patch that a test kills, by tests alone
 #   bash tests/mutants.sh B60 rule_... those whose names begin so
 #   bash tests/mutants.sh --check      whether every patch applies and names what is there; builds nothing
 set -euo pipefail

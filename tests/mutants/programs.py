@@ -28,7 +28,7 @@ class Run:
     endless. Only `failed` and `asserted` are words about the engine."""
     how: str
     what: str = ""
-    seeds: int = 0
+    seeds: int = 0  # of the explorer: distinct states
     seconds: float = 0.0
 
     @property
@@ -72,6 +72,7 @@ class Programs:
         self.jobs = jobs
         self.flags = ["-std=c++20", "-w", "-DRAFT_CHECKED=1", f"-I{self.include}", f"-I{ROOT / 'tests'}"]
         self.objects = {}
+        self.precompiled = False
 
     def path(self, program):
         return self.scratch / program.replace("/", ".")
@@ -94,10 +95,10 @@ class Programs:
 
     def _precompile(self):
         head = self.scratch / "precompiled.hpp"
-        text = f'#include "{HERE / "switch.hpp"}"\n' + "".join(f"#include <{name}>\n" for name in PRECOMPILED)
-        if head.exists() and head.read_text() == text:
+        if self.precompiled:
             return
-        head.write_text(text)
+        self.precompiled = True
+        head.write_text(f'#include "{HERE / "switch.hpp"}"\n' + "".join(f"#include <{n}>\n" for n in PRECOMPILED))
         self._call([self.compiler, "-O0", *self.flags, "-x", "c++-header", head, "-o", f"{head}.gch"])
 
     def _compile(self, source):
@@ -106,8 +107,10 @@ class Programs:
         made = self.scratch / (str(source.relative_to(ROOT)).replace("/", ".") + ".o")
         long_runs = source in map(source_of, (SIMULATOR, EXPLORER))
         head = HERE / "switch.hpp" if source == MAIN or long_runs else self.scratch / "precompiled.hpp"
-        speed = "-O1" if long_runs else "-O0"
-        self._call([self.compiler, speed, *self.flags, "-include", head, "-c", source, "-o", made])
+        how = ["-O1"] if long_runs else ["-O0"]
+        if source == source_of(EXPLORER):
+            how = ["-O2", "-URAFT_CHECKED", "-DRAFT_CHECKED=0"]  # what finds a mutant is to be an invariant
+        self._call([self.compiler, *self.flags, *how, "-include", head, "-c", source, "-o", made])
         return made
 
     def _link(self, program):
@@ -135,6 +138,18 @@ class Programs:
             return Run("endless" if code is None else "crashed", text[-200:], 0, seconds)
         how = "asserted" if code == 3 else "failed"
         return Run(how, found[2], int(found[1]) - first + 1, seconds)
+
+    def explore(self, mutant, scope, limit=900.0):
+        """Every state of a scope, up to the first that breaks an invariant."""
+        code, text, seconds = self._run([self.path(EXPLORER), "--scope", scope], mutant, limit)
+        found = re.search(r"^ *broken: (.*)$", text, re.MULTILINE)
+        states = re.search(r" (?:BROKEN|COMPLETE) +(\d+)", text)
+        if code is None or not states:
+            return Run("endless" if code is None else "crashed", text[-200:], 0, seconds)
+        if not found:
+            return Run("passed", f"{scope} is complete", int(states[1]), seconds)
+        steps = re.search(r"\(a story of (\d+) steps\)", text)
+        return Run("failed", f"{found[1]} ({scope}, a story of {steps[1]} steps)", int(states[1]), seconds)
 
     def reached(self, program):
         """Runs all of a program with no mutant on. The numbers of those that it came by, and how long it took."""

@@ -4,7 +4,7 @@
   bash tests/mutants.sh              the three rules that everything rests on
   bash tests/mutants.sh --all        every patch in tests/mutants/rows
   bash tests/mutants.sh NAME...      those whose names begin so: B60, rule_session
-  bash tests/mutants.sh --fast       every patch, by its tests alone: the simulator is not built
+  bash tests/mutants.sh --fast       every patch, by its tests alone
   bash tests/mutants.sh --check      only looks whether every patch applies, whether what it names is there, and whether
                                      every row has a patch or a reason
 
@@ -70,7 +70,10 @@ def check_killer(killer):
             raise ValueError(f"the simulator has no invariant {invariant[0]}")
     elif not programs.source_of(killer.program).exists():
         raise ValueError(f"there is no program {killer.program}")
-    elif killer.program != programs.EXPLORER and not test_case_exists(killer.program, killer.what):
+    elif killer.program == programs.EXPLORER:
+        if f'"{killer.what}"' not in (programs.ROOT / "tests/explore/scopes.hpp").read_text(encoding="utf-8"):
+            raise ValueError(f"the explorer has no scope {killer.what}")
+    elif not test_case_exists(killer.program, killer.what):
         raise ValueError(f"{killer.program} has no test case {killer.what}")
 
 
@@ -119,7 +122,8 @@ def read_headers():
 
 
 def after(run, killer):
-    return f" after {run.seeds} seed{'' if run.seeds == 1 else 's'}" if killer.program == programs.SIMULATOR else ""
+    unit = {programs.SIMULATOR: "seed", programs.EXPLORER: "state"}.get(killer.program)
+    return f" after {run.seeds} {unit}{'' if run.seeds == 1 else 's'}" if unit else ""
 
 
 def is_kill(run, killer):
@@ -130,6 +134,8 @@ def is_kill(run, killer):
 def run_killer(built, number, killer, seeds):
     if killer.program == programs.SIMULATOR:
         return built.simulate(number, 1, seeds)
+    if killer.program == programs.EXPLORER:
+        return built.explore(number, killer.what)
     return built.test(killer.program, number, killer.what)
 
 
