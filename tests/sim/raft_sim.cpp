@@ -23,6 +23,8 @@
 #include <raft/testing/shrink.hpp>
 #include <raft/testing/simulation.hpp>
 
+#include "engine_servers.hpp"
+
 namespace {
 
 struct arguments {

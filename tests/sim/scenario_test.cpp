@@ -12,6 +12,8 @@
 
 #include <raft/testing/scenario.hpp>
 
+#include "engine_servers.hpp"
+
 using namespace raft;
 using namespace raft::testing;
 

@@ -12,6 +12,8 @@
 #include <raft/testing/shrink.hpp>
 #include <raft/testing/simulation.hpp>
 
+#include "engine_servers.hpp"
+
 using namespace raft;
 using namespace raft::testing;
 
