@@ -241,13 +241,72 @@ TEST_CASE("simulate: two runs of a seed are one, runs of two seeds are two") {
   CHECK(traces.size() == 12);
 }
 
-TEST_CASE("simulate: disks that lie are found out") {
-  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    plan p = draw_plan(seed, 5000);
-    p.disks_lie = true;
-    for (server_traits& t : p.servers) t.deferred = true;
-    running(p.seed, p.events);
-    CHECK(simulate(p).found);
+TEST_CASE("simulate: disks that lie are found out, with real files beneath them, too") {
+  for (const bool files : {false, true}) {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      plan p = draw_plan(seed, 5000);
+      p.disks_lie = true;
+      for (server_traits& t : p.servers) {
+        t.deferred = true;
+        t.files = files;
+      }
+      running(p.seed, p.events);
+      CHECK(simulate(p).found);
+    }
+  }
+}
+
+TEST_CASE("log_files: what a crash leaves is the last state that was synced, or that of the sync under way") {
+  std::size_t kept = 0;
+  std::size_t lost = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    watcher w;
+    disk d{voters_of({node_id{1}}), 4096, true, w, rng{seed}};
+    d.put_on_files(voters_of({node_id{1}}));
+    REQUIRE(d.open() == nullptr);
+    const mark_t first = append(d, 1, {bytes_of("a")});
+    d.begin_sync();
+    CHECK(d.complete(first, first));
+    append(d, 1, {bytes_of("b")});
+    d.begin_sync();
+    append(d, 1, {bytes_of("c")});  // waits for the next sync
+    const disk::remains left = d.crash(false);
+    CHECK(left.wrong == nullptr);
+    CHECK(d.open() == nullptr);
+    CHECK(d.last_index() == d.image().last_index());
+    kept += d.last_index() == index_t{2} ? 1 : 0;
+    lost += d.last_index() == index_t{1} ? 1 : 0;
+  }
+  CHECK(kept + lost == 200);
+  CHECK(kept > 20);
+  CHECK(lost > 20);
+}
+
+TEST_CASE("log_files: damage is refused, or harmless; who is refused is lost") {
+  for (const decay how : {decay::bit_flip, decay::stale, decay::misdirected}) {
+    std::size_t refused = 0;
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+      watcher w;
+      disk d{voters_of({node_id{1}}), 4096, true, w, rng{seed}};
+      d.put_on_files(voters_of({node_id{1}}));
+      REQUIRE(d.open() == nullptr);
+      for (int i = 0; i < 20; ++i) {
+        const mark_t mark = append(d, 1, {bytes_of("an entry that takes its place"), bytes_of("and one more")});
+        d.begin_sync();
+        d.complete(mark, mark);
+      }
+      REQUIRE(d.files()->would_notice());
+      const disk::remains left = d.crash_and_decay(how);
+      CHECK(left.wrong == nullptr);
+      CHECK((left.damaged || !d.lost()));
+      if (d.lost()) {
+        ++refused;
+        CHECK(d.files()->refusal().text().find("dir/") == 0);
+      } else {
+        CHECK(d.open() == nullptr);
+      }
+    }
+    CHECK(refused > 10);
   }
 }
 

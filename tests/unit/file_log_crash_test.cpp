@@ -161,7 +161,7 @@ TEST_CASE("crash: many lives, each writing on from what the last one left") {
       d.crash({keep::how::any, r.next()});
       auto again = test::disk_log::open("dir", test::three_voters(), o, nullptr, test::disk_files{&d});
       REQUIRE(again.has_value());
-      const std::string shown = describe(*again);
+      const std::string shown = test::describe(*again);
       if (shown == test::describe(maybe)) durable = maybe;
       REQUIRE(shown == test::describe(durable));
       d.handles.clear();

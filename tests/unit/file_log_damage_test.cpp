@@ -291,7 +291,7 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
   CHECK(with_header([](wal::batch_header& h) { h.sequence = 2; }).find("last=1 ") != std::string::npos);
   CHECK(with_header([](wal::batch_header& h) { h.epoch = 0; }).find("last=1 ") != std::string::npos);
   CHECK(with_header([](wal::batch_header& h) { h.epoch = 2; }).find("last=2 ") != std::string::npos);
-  CHECK(with_header([](wal::batch_header& h) { h.epoch = 3; }).find("last=1 ") != std::string::npos);
+  CHECK(refused(with_header([](wal::batch_header& h) { h.epoch = 3; })));
   CHECK(refused(with_header([](wal::batch_header& h) { h.number = 4; })));
   CHECK(refused(with_header([](wal::batch_header& h) { h.number = 2; })));
 

@@ -233,6 +233,7 @@ class recovery {
     if (!read_batch_header(bytes, seed(), h)) return false;
     if (h.durable >= missing) return true;
     if (h.epoch < end_.epoch) return false;
+    if (h.epoch > end_.epoch + 1) return true;  // of an opening that never was
     // Of this epoch: the missing one itself, torn, or later ones of a log that does not sync.
     return offset == end_.used ? h.number != missing : h.number <= missing;
   }

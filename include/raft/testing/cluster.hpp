@@ -69,6 +69,9 @@ class cluster final : private world {
 
   /// Destroys the node; it starts again after `down`, unless that is `never`.
   void crash(server& s, instant down);
+  /// Its process ends, and what lies on its disk is damaged before it starts again; if the damage is found, it never
+  /// does. Precondition: its log is on files that would notice.
+  void crash_and_decay(server& s, instant down, decay how);
   /// Nothing reaches the server for a while; its clock goes on.
   void pause(server& s, instant length) { s.paused_until = std::max(s.paused_until, now_ + length); }
   /// After a change of its clock or its pause.
@@ -145,6 +148,9 @@ class cluster final : private world {
   void plan_piece(server& s);
   /// Whether the event is for this incarnation, now; one that is paused gets it later.
   [[nodiscard]] bool reaches(const server& s, const event& e);
+  void crash_without_power(server& s);
+  void went_down(server& s, const disk::remains& left);
+  void count_file_faults(server& s, const disk::remains& left);
   void plan_restart(const server& s, instant after);
   void note_failure(server& s);
 

@@ -14,59 +14,36 @@
 // A disk can refuse: from some write on (its power is cut, or it broke), or a sync (completions stop, and every later
 // write fails). What was refused may be found after the crash all the same, whole or in part.
 //
+// A disk may have real files beneath it (log_files.hpp). Then the log on them is what the server reads and writes, and
+// what a crash leaves of them has to be one of the states that this disk could be in then; which one is looked up.
+//
 // Invariants: the durable state is the image of some moment; marks are consecutive within an incarnation.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include <raft/assert.hpp>
 #include <raft/memory_log.hpp>
 #include <raft/outcome.hpp>
 #include <raft/policies.hpp>
 
+#include <raft/testing/disk_write.hpp>
+#include <raft/testing/log_files.hpp>
 #include <raft/testing/rng.hpp>
 
 namespace raft::testing {
 
-/// One write, as it was asked for.
-struct disk_write {
-  enum class kind : std::uint8_t { store, append, truncate, compact, begin_snapshot, snapshot_bytes, finish_snapshot };
-
-  kind what{};
-  bool own = false;  ///< append: a leader's own entries, not another's.
-  bool done = false;
-  mark_t mark{};  ///< Zero for begin_snapshot and snapshot_bytes.
-  hard_state hard{};
-  index_t index{};  ///< append: the first entry's; truncate: from here on; compact: up to here.
-  std::uint32_t count = 0;
-  term_t last_term{};
-  snapshot_meta meta{};
-  std::vector<std::byte> bytes{};
-
-  /// The appended entries. Valid as long as this is unchanged.
-  [[nodiscard]] entries batch() const {
-    return entries::trusted(bytes.data(), static_cast<std::uint32_t>(bytes.size()), count, last_term);
-  }
-};
-
-/// Who watches a disk.
-class disk_watcher {
- public:
-  /// The image shows this write now; on an immediate disk it is durable, too.
-  virtual void written(const disk_write& w) = 0;
-  /// A write that was not durable when it was asked for will be found after a crash now.
-  virtual void survived(const disk_write& w) = 0;
-  /// The disk refused this.
-  virtual void refused(const disk_write& w) = 0;
-
- protected:
-  ~disk_watcher() = default;
-};
-
 class disk {
+  template <class Read>
+  decltype(auto) read(Read&& r) const {
+    return files_ && files_->is_open() ? files_->with(r) : r(image_);
+  }
+
  public:
   /// An empty disk, or one that holds `initial` as the first configuration of a cluster. `watcher` must outlive it.
   disk(const configuration& initial, std::size_t segment_bytes, bool deferred, disk_watcher& watcher, rng chance)
@@ -81,12 +58,41 @@ class disk {
   /// What it would find after a crash that keeps nothing more than it must.
   [[nodiscard]] const memory_log& durable() const noexcept { return deferred_ ? durable_ : image_; }
   [[nodiscard]] bool deferred() const noexcept { return deferred_; }
-  /// Whether a write that has a mark was refused since the last crash.
+  /// Whether a write was refused since the last crash that has a mark, or for which there was no power.
   [[nodiscard]] bool broken() const noexcept { return broken_; }
   [[nodiscard]] bool power_was_cut() const noexcept { return broken_ && power_; }
   [[nodiscard]] mark_t issued() const noexcept { return issued_; }
   /// Writes that were refused or have not completed.
   [[nodiscard]] std::size_t pending() const noexcept { return queue_.size() - head_; }
+
+  // ---- real files
+
+  /// Puts a real log beneath it; before anything is written. Snapshots have at most 64 KiB then.
+  void put_on_files(const configuration& initial) {
+    files_.emplace(initial, deferred_, chance_.fork(1));
+    mark_opening();
+  }
+  /// The files, or null.
+  [[nodiscard]] log_files* files() noexcept { return files_ ? &*files_ : nullptr; }
+  [[nodiscard]] const log_files* files() const noexcept { return files_ ? &*files_ : nullptr; }
+  /// What lies there was damaged, and refuses to be opened.
+  [[nodiscard]] bool lost() const noexcept { return lost_; }
+  /// The server starts: the log is opened, and shows what the last crash left. Null if so, else what is wrong.
+  [[nodiscard]] const char* open() {
+    if (!files_) return nullptr;
+    if (!files_->open()) return "the log that a crash left cannot be opened";
+    const auto shown = files_->with([](auto& log) { return fingerprint(log); });
+    return shown == fingerprint(image_) ? nullptr : "the log shows another state than the one that a crash left";
+  }
+
+  /// What a crash left of the writes that were not known to be durable.
+  struct remains {
+    std::size_t kept = 0;
+    std::size_t lost = 0;
+    bool torn = false;
+    bool damaged = false;
+    const char* wrong = nullptr;  ///< What is wrong with what was left; null if nothing is.
+  };
 
   // ---- faults
 
@@ -95,6 +101,13 @@ class disk {
     fuse_ = after;
     power_ = power;
   }
+  /// The next crash leaves so many of the writes that were not known to be durable, and of the one behind them, if it
+  /// is an append, so many entries; instead of as many as chance says.
+  void keep_at_crash(std::size_t kept, std::uint32_t entries) noexcept { chosen_ = {kept, entries}; }
+  /// What that crash left; nothing if there was none yet.
+  [[nodiscard]] const std::optional<remains>& left_as_chosen() const noexcept { return left_as_chosen_; }
+  /// The same for the files that are beneath it.
+  void keep_at_crash(const keep& k) noexcept { files_->keep_at_crash(k); }
   /// The next sync fails: nothing completes any more, and every later write is refused.
   void fail_sync() noexcept {
     stuck_ = true;
@@ -106,7 +119,10 @@ class disk {
   void refuse_snapshot() noexcept { no_room_ = true; }
   /// From now on the disk lies: what it completes is not kept. No server can stand that, but checkers have to notice
   /// it.
-  void lie() noexcept { lies_ = true; }
+  void lie() noexcept {
+    lies_ = true;
+    if (files_) files_->below().lies = true;
+  }
   /// How many reads of a thousand find entries in cold storage, where they stay until they are fetched.
   void set_cold(std::uint32_t permille) noexcept {
     cold_permille_ = permille;
@@ -121,12 +137,21 @@ class disk {
   void heal() noexcept {
     if (!broken_ && !stuck_) fuse_ = no_fuse;
     no_room_ = false;
+    if (files_) files_->heal();
   }
 
   // ---- completion (of a deferred disk)
 
+  /// What was written so far is on its way.
+  void begin_sync() {
+    if (!files_ || stuck_ || files_->syncs()) return;
+    files_->begin_sync();
+    on_their_way_ = issued_;
+  }
+
   /// Completes the writes with marks in [first, last]. False if an older one has not completed.
   bool complete(mark_t first, mark_t last) {
+    if (files_ && !sync_files()) return true;
     if (lies_) return true;
     const std::size_t head_before = head_;
     for (std::size_t i = head_; i < queue_.size(); ++i) {
@@ -142,30 +167,22 @@ class disk {
     return in_order;
   }
 
-  /// What a crash left of the writes that were not known to be durable.
-  struct remains {
-    std::size_t kept = 0;
-    std::size_t lost = 0;
-    bool torn = false;
-  };
-
   /// The server crashes: afterwards the image is what the next incarnation finds. `lose_all`: nothing is kept that need
   /// not be; else chance says.
   remains crash(bool lose_all) {
+    if (files_) return crash_files(lose_all, {});
     remains left;
-    const std::size_t end = lose_all ? head_ : head_ + chance_.below(pending() + 1);
+    const std::size_t most = chosen_ ? chosen_->kept : lose_all ? 0 : chance_.below(pending() + 1);
+    const std::size_t end = head_ + std::min(most, pending());
     for (; head_ < end; ++left.kept) survive(queue_[head_++]);
-    if (!lose_all && head_ < queue_.size()) left.torn = tear(queue_[head_]);
-    left.lost = queue_.size() - head_;
-    head_ = queue_.size();
-    recycle();
-    if (deferred_) image_ = durable_;
+    if ((chosen_ || !lose_all) && head_ < queue_.size()) left.torn = tear(queue_[head_]);
+    forget_the_rest(left);
+    if (std::exchange(chosen_, {})) left_as_chosen_ = left;
     issued_ = mark_t{chance_.below(1000)};
-    fuse_ = no_fuse;
-    broken_ = stuck_ = power_ = no_room_ = false;
-    asked_for_ = at_hand_ = {};
     return left;
   }
+  /// The same, and what lies there is damaged before anybody looks. Precondition: files()->would_notice().
+  remains crash_and_decay(decay how) { return crash_files(false, how); }
 
   // ---- the Log's writes
 
@@ -229,17 +246,40 @@ class disk {
     return submit(std::move(w));
   }
 
-  // ---- the Log's reads that are more than the image's
+  // ---- the Log's reads
+
+  [[nodiscard]] const hard_state& stored() const {
+    return read([](auto& log) -> auto& { return log.hard_state(); });
+  }
+  [[nodiscard]] index_t first_index() const {
+    return read([](auto& log) { return log.first_index(); });
+  }
+  [[nodiscard]] index_t last_index() const {
+    return read([](auto& log) { return log.last_index(); });
+  }
+  [[nodiscard]] term_t term_at(index_t i) const {
+    return read([i](auto& log) { return log.term_at(i); });
+  }
+  [[nodiscard]] std::span<const index_t> configurations() const {
+    return read([](auto& log) { return log.configurations(); });
+  }
+  [[nodiscard]] const snapshot_meta& snapshot() const {
+    return read([](auto& log) -> auto& { return log.snapshot(); });
+  }
+  [[nodiscard]] const partial_snapshot& partial() const {
+    return read([](auto& log) -> auto& { return log.partial(); });
+  }
 
   [[nodiscard]] result<entries> view(index_t from, index_t to, std::uint32_t max_bytes) {
     if (cold_permille_ != 0 && !is_configuration(from) && is_cold(from, to)) {
       ++cold_reads_;
       return {errc::not_at_hand, "the entries are in cold storage"};
     }
-    return image_.view(from, to, max_bytes);
+    return read([=](auto& log) { return log.view(from, to, max_bytes); });
   }
   [[nodiscard]] std::uint64_t cold_reads() const noexcept { return cold_reads_; }
-  [[nodiscard]] result<payload> read_snapshot(std::uint64_t offset, std::uint32_t max) const {
+  [[nodiscard]] result<payload> read_snapshot(std::uint64_t offset, std::uint32_t max) {
+    if (files_) return files_->with([=](auto& log) { return log.read_snapshot(offset, max); });
     return image_.read_snapshot(offset, max);
   }
 
@@ -259,26 +299,6 @@ class disk {
   [[nodiscard]] bool is_configuration(index_t i) const noexcept {
     const auto places = image_.configurations();
     return std::binary_search(places.begin(), places.end(), i);
-  }
-
-  static bool carry_out(memory_log& log, const disk_write& w) {
-    switch (w.what) {
-      case disk_write::kind::store:
-        return log.store(w.hard).has_value();
-      case disk_write::kind::append:
-        return log.append(w.batch()).has_value();
-      case disk_write::kind::truncate:
-        return log.truncate_from(w.index).has_value();
-      case disk_write::kind::compact:
-        return log.compact(w.index).has_value();
-      case disk_write::kind::begin_snapshot:
-        return log.begin_snapshot(w.meta).has_value();
-      case disk_write::kind::snapshot_bytes:
-        return log.write_snapshot(w.bytes).has_value();
-      case disk_write::kind::finish_snapshot:
-        return log.finish_snapshot().has_value();
-    }
-    return false;
   }
 
   disk_write fresh(disk_write::kind what) {
@@ -302,6 +322,12 @@ class disk {
       return {stuck_ ? errc::io : errc::no_space, "the simulated disk refuses this write"};
     }
     if (fuse_ != no_fuse) --fuse_;
+    if (const auto written = write_files(w); !written) {
+      watcher_->refused(w);
+      broken_ = true;
+      queue_.push_back(std::move(w));
+      return written.error();
+    }
     w.mark = issued_ = mark_t{issued_.value + 1};
     take(std::move(w));
     return issued_;
@@ -311,20 +337,27 @@ class disk {
     if (fuse_ == 0 || no_room_) {
       no_room_ = false;
       watcher_->refused(w);
+      if (fuse_ == 0 && power_ && !std::exchange(broken_, true)) queue_.push_back(std::move(w));
       return {errc::no_space, "the simulated disk has no room for a snapshot"};
     }
+    if (const auto written = write_files(w); !written) {
+      watcher_->refused(w);
+      broken_ |= power_;
+      return written.error();
+    }
+    if (fuse_ != no_fuse) --fuse_;
     take(std::move(w));
     return {};
   }
 
   void take(disk_write w) {
-    carry_out(image_, w);
+    (void)carry_out(image_, w);
     watcher_->written(w);
     (deferred_ ? queue_ : spare_).push_back(std::move(w));
   }
 
   void survive(const disk_write& w) {
-    carry_out(deferred_ ? durable_ : image_, w);
+    (void)carry_out(deferred_ ? durable_ : image_, w);
     watcher_->survived(w);
   }
 
@@ -332,7 +365,7 @@ class disk {
   bool tear(const disk_write& w) {
     if (w.what != disk_write::kind::append || w.count < 2) return false;
     disk_write part = w;
-    part.count = static_cast<std::uint32_t>(chance_.below(w.count));
+    part.count = chosen_ ? std::min(chosen_->entries, w.count - 1) : static_cast<std::uint32_t>(chance_.below(w.count));
     if (part.count == 0) return false;
     std::size_t end = 0;
     for (std::uint32_t i = 0; i < part.count; ++i) {
@@ -343,6 +376,76 @@ class disk {
     part.bytes.resize(end);
     survive(part);
     return true;
+  }
+
+  /// What is left of the writes that were not known to be durable is settled: the next incarnation begins.
+  void forget_the_rest(remains& left) {
+    left.lost = queue_.size() - head_;
+    head_ = queue_.size();
+    recycle();
+    if (deferred_) image_ = durable_;
+    fuse_ = no_fuse;
+    broken_ = stuck_ = power_ = no_room_ = false;
+    asked_for_ = at_hand_ = {};
+  }
+
+  // ---- real files
+
+  /// The first mark that an opened log hands out is the next one.
+  void mark_opening() noexcept { issued_ = on_their_way_ = mark_t{1}; }
+
+  result<void> write_files(const disk_write& w) {
+    if (!files_) return {};
+    const auto done = files_->write(w);
+    if (done) {
+      RAFT_ASSERT(!w.marked() || done->value == issued_.value + 1, "both logs hand out the same marks");
+      return {};
+    }
+    fail_sync();
+    power_ = files_->off();
+    return done.error();
+  }
+
+  bool sync_files() {
+    if (files_->end_sync()) return true;
+    fail_sync();
+    power_ = broken_ = files_->off();
+    return false;
+  }
+
+  /// As far as this, the writes may have reached the files: what the last sync was for, or the write that failed.
+  [[nodiscard]] std::size_t end_of_reach() const noexcept {
+    std::size_t end = head_;
+    for (std::size_t i = head_; i < queue_.size(); ++i) {
+      const bool sent = deferred_ ? queue_[i].mark != mark_t{} && queue_[i].mark <= on_their_way_ : queue_[i].marked();
+      if (sent) end = i + 1;
+    }
+    return end;
+  }
+
+  remains crash_files(bool lose_all, std::optional<decay> how) {
+    remains left;
+    files_->end(power_ || (!how && chance_.permille(600)), lose_all);
+    left.torn = files_->torn();
+    left.damaged = how && files_->damage(*how);
+    const log_files::found f = files_->look();
+    lost_ = f.refused;
+    if (f.refused) {
+      if (!left.damaged) left.wrong = "the log is refused, and nothing damaged it";
+      if (!f.as_damaged) left.wrong = "the log is refused, and not as damaged";
+    } else if (f.shows != fingerprint(deferred_ ? durable_ : image_)) {
+      memory_log with_all = durable();
+      const std::size_t end = end_of_reach();
+      for (std::size_t i = head_; i < end; ++i) (void)carry_out(with_all, queue_[i]);
+      if (f.shows != fingerprint(with_all)) left.wrong = "the log shows a state that it was never in, or is older";
+      for (; left.wrong == nullptr && head_ < end; ++left.kept) survive(queue_[head_++]);
+    }
+    forget_the_rest(left);
+    mark_opening();
+    if (f.partial.meta.index != index_t{}) {
+      for (memory_log* log : {&image_, &durable_}) (void)log->begin_snapshot(f.partial.meta);
+    }
+    return left;
   }
 
   void recycle() {
@@ -362,6 +465,15 @@ class disk {
   disk_watcher* watcher_;
   bool deferred_;
   rng chance_;
+  struct choice {
+    std::size_t kept = 0;
+    std::uint32_t entries = 0;
+  };
+  std::optional<choice> chosen_{};
+  std::optional<remains> left_as_chosen_{};
+  std::optional<log_files> files_{};
+  mark_t on_their_way_{};  ///< The last write that a sync of the files was begun for.
+  bool lost_ = false;
   mark_t issued_{};
   std::vector<disk_write> queue_{};  ///< From head_ on: what a crash may lose, oldest first.
   std::size_t head_ = 0;
@@ -377,46 +489,5 @@ class disk {
   bool no_room_ = false;
   bool lies_ = false;
 };
-
-/// The Log of a simulated server: a handle to its disk, which must outlive it. `Deferred` says whether writes are
-/// durable later than on return, and must be the disk's own answer.
-template <bool Deferred>
-class sim_log {
- public:
-  static constexpr bool durable_on_return = !Deferred;
-
-  explicit sim_log(disk& d) noexcept : disk_(&d) {}
-
-  [[nodiscard]] const raft::hard_state& hard_state() const noexcept { return disk_->image().hard_state(); }
-  result<mark_t> store(const raft::hard_state& h) { return disk_->store(h); }
-
-  [[nodiscard]] index_t first_index() const noexcept { return disk_->image().first_index(); }
-  [[nodiscard]] index_t last_index() const noexcept { return disk_->image().last_index(); }
-  [[nodiscard]] term_t term_at(index_t i) const noexcept { return disk_->image().term_at(i); }
-  [[nodiscard]] result<entries> view(index_t from, index_t to, std::uint32_t max_bytes) const {
-    return disk_->view(from, to, max_bytes);
-  }
-  [[nodiscard]] std::span<const index_t> configurations() const noexcept { return disk_->image().configurations(); }
-
-  result<mark_t> append(const entries& batch) { return disk_->append(batch); }
-  result<mark_t> append(term_t term, entry_kind kind, std::span<const payload> payloads) {
-    return disk_->append(term, kind, payloads);
-  }
-  result<mark_t> truncate_from(index_t i) { return disk_->truncate_from(i); }
-  result<mark_t> compact(index_t i) { return disk_->compact(i); }
-
-  [[nodiscard]] const snapshot_meta& snapshot() const noexcept { return disk_->image().snapshot(); }
-  result<payload> read_snapshot(std::uint64_t offset, std::uint32_t max) { return disk_->read_snapshot(offset, max); }
-  [[nodiscard]] const partial_snapshot& partial() const noexcept { return disk_->image().partial(); }
-  result<void> begin_snapshot(const snapshot_meta& meta) { return disk_->begin_snapshot(meta); }
-  result<void> write_snapshot(payload bytes) { return disk_->write_snapshot(bytes); }
-  result<mark_t> finish_snapshot() { return disk_->finish_snapshot(); }
-
- private:
-  disk* disk_;
-};
-
-static_assert(log_policy<sim_log<true>>);
-static_assert(log_policy<sim_log<false>>);
 
 }  // namespace raft::testing

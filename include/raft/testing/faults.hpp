@@ -202,6 +202,7 @@ class faults {
   }
 
   void hit_disk(server& s, fault f) {
+    if (s.disk.files() != nullptr && hit_files(s, f)) return;
     switch (f) {
       case fault::crash_at_write:
         s.disk.refuse_from(static_cast<std::uint32_t>(chance_.below(8)), true);
@@ -224,6 +225,44 @@ class faults {
       default:
         break;
     }
+  }
+
+  // ---- real files
+
+  /// Whether the fault is one of files that are beneath a disk; the others are left to the disk.
+  bool hit_files(server& s, fault f) {
+    memory_disk& d = s.disk.files()->below();
+    switch (f) {
+      case fault::crash_at_write:
+        s.disk.files()->cut_power_soon();
+        return true;
+      case fault::sync_failure:
+        d.fail_sync_at = d.syncs + 1;
+        count_fault(meter::syncs_failed);
+        return true;
+      case fault::io_error:
+        d.fail_at = d.calls + 1 + chance_.below(12);
+        return true;
+      case fault::full_disk:
+        d.room = d.used() + chance_.below(4096);
+        return true;
+      case fault::bit_flip:
+        return damage(s, decay::bit_flip);
+      case fault::stale_block:
+        return damage(s, decay::stale);
+      case fault::misdirected_block:
+        return damage(s, decay::misdirected);
+      default:
+        return false;
+    }
+  }
+
+  /// Raft stands the loss of a minority for good: more is not done to it.
+  bool damage(server& s, decay how) {
+    const auto spared = [this, &s](node_id id) { return id != s.id && !cluster_->at(id.value - 1).disk.lost(); };
+    if (!is_quorum(cluster_->chosen().members, spared) || !s.disk.files()->would_notice()) return true;
+    cluster_->crash_and_decay(s, length(), how);
+    return true;
   }
 
   cluster* cluster_;

@@ -70,11 +70,13 @@ class liveness {
   }
   [[nodiscard]] bool broken() const { return cluster_->checks().broken(); }
 
-  // ---- who is there
+  // ---- who is there; whose log was lost for good never is
 
   std::vector<server*> everyone() {
     std::vector<server*> all;
-    for (const auto& s : cluster_->servers()) all.push_back(s.get());
+    for (const auto& s : cluster_->servers()) {
+      if (!s->disk.lost()) all.push_back(s.get());
+    }
     return all;
   }
 

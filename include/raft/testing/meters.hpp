@@ -21,6 +21,9 @@ enum class meter : std::uint8_t {
   snapshots_refused_by_disk, reads_not_at_hand, cold_fetches, restored_elsewhere,
   snapshots_in_pieces, snapshots_abandoned, snapshots_overtaken, snapshots_offered, snapshots_carried,
   snapshot_requests, snapshot_requests_served, fixed_rate_ticks,
+  // Real files.
+  logs_opened, io_errors, full_disks, sectors_dropped_by_sync, torn_writes, bit_flips, stale_blocks, misdirected_blocks,
+  damage_refused, damage_harmless, servers_lost,
   // Elections.
   pre_votes_asked, votes_asked, votes_granted, leaders, campaigns_forced, step_downs, candidacies,
   // Replication.
@@ -58,6 +61,8 @@ inline constexpr std::array<const char*, static_cast<std::size_t>(meter::count_)
     "restored_elsewhere", "snapshots_in_pieces", "snapshots_abandoned", "snapshots_overtaken",
     "snapshots_offered", "snapshots_carried", "snapshot_requests", "snapshot_requests_served",
     "fixed_rate_ticks",
+    "logs_opened", "io_errors", "full_disks", "sectors_dropped_by_sync", "torn_writes", "bit_flips", "stale_blocks",
+    "misdirected_blocks", "damage_refused", "damage_harmless", "servers_lost",
     "pre_votes_asked", "votes_asked", "votes_granted", "leaders", "campaigns_forced", "step_downs", "candidacies",
     "appends_with_entries", "heartbeats", "appends_refused", "truncations", "peers_to_snapshot", "compactions",
     "snapshots_taken", "snapshot_chunks", "snapshots_installed", "snapshot_transfers_resumed", "figure_8_states",

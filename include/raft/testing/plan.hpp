@@ -28,6 +28,7 @@ enum class fault : std::uint8_t {
   cut_link, cut_into, cut_out_of, isolate, split, bridge, ring, flap, clog, lossy, drop_kind,
   crash, crash_leader, crash_at_write, crash_all, pause, disk_stall, refuse_write, sync_failure, refuse_snapshot,
   clock_rate, clock_jump, slow,
+  io_error, full_disk, bit_flip, stale_block, misdirected_block,  // of real files
   count_,  ///< Not a fault: how many there are.
 };
 // clang-format on
@@ -39,7 +40,8 @@ inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::count
 inline constexpr std::array<const char*, fault_count> fault_names{
     "cut_link", "cut_into", "cut_out_of", "isolate", "split", "bridge", "ring", "flap", "clog", "lossy", "drop_kind",
     "crash", "crash_leader", "crash_at_write", "crash_all", "pause", "disk_stall", "refuse_write", "sync_failure",
-    "refuse_snapshot", "clock_rate", "clock_jump", "slow"};
+    "refuse_snapshot", "clock_rate", "clock_jump", "slow", "io_error", "full_disk", "bit_flip", "stale_block",
+    "misdirected_block"};
 // clang-format on
 
 /// Who is there when the faults have stopped.
@@ -237,7 +239,7 @@ inline void draw_work_and_faults(plan& p, rng& r) {
   if (r.permille(30)) return;  // A few runs without any fault: they must not need one.
   p.fault_interval = r.log_between(50 * milliseconds_us, 3000 * milliseconds_us);
   p.fault_length = r.log_between(50 * milliseconds_us, 3000 * milliseconds_us);
-  for (bool& enabled : p.faults) enabled = r.permille(500);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(fault::io_error); ++i) p.faults[i] = r.permille(500);
 }
 
 /// Where reads go by leases, clocks keep to the drift that the options state; one that jumps keeps to none.
@@ -258,6 +260,19 @@ inline void draw_leases(plan& p, rng r) {
   p.faults.fill(false);
   for (const fault f : {fault::clock_rate, fault::isolate, fault::crash_leader}) {
     p.faults[static_cast<std::size_t>(f)] = true;
+  }
+}
+
+/// Servers whose logs are on real files, and what goes wrong with those. What lies there is damaged only where the
+/// membership stays, so that nobody counts on a server that is lost for good.
+inline void draw_files(plan& p, rng r) {
+  if (!r.permille(350)) return;
+  const std::uint64_t part = r.one_of<std::uint64_t>({500, 1000});
+  for (server_traits& t : p.servers) t.files = r.permille(part);
+  if (p.fault_interval == 0) return;
+  for (const fault f :
+       {fault::io_error, fault::full_disk, fault::bit_flip, fault::stale_block, fault::misdirected_block}) {
+    p.faults[static_cast<std::size_t>(f)] = r.permille(400) && (f < fault::bit_flip || p.change_permille == 0);
   }
 }
 
@@ -295,6 +310,7 @@ inline void draw_leadership(plan& p, rng r) {
   detail::draw_leases(p, rng{seed}.fork(11));
   detail::draw_leadership(p, rng{seed}.fork(8));
   detail::draw_remote_reads(p, rng{seed}.fork(12));
+  detail::draw_files(p, rng{seed}.fork(14));
   p.ending = r.one_of({ending::all, ending::all, ending::core, ending::hub, ending::web});
   const bool steady = p.options.pre_vote && p.options.check_quorum;
   const bool partial = p.ending == ending::hub || p.ending == ending::web;
@@ -320,6 +336,7 @@ void add_reads(const server::options_type& o, Add&& add) {
 [[nodiscard]] inline std::string to_text(const server_traits& t) {
   std::string text = t.deferred ? " deferred" : " immediate";
   text += t.machine == machine_kind::in_place ? "" : t.machine == machine_kind::elsewhere ? "+elsewhere" : "+durable";
+  if (t.files) text += "+files";
   if (t.priority != highest_priority) text.append("+priority").append(std::to_string(t.priority));
   return text;
 }

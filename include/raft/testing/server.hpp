@@ -20,6 +20,7 @@
 #include <raft/testing/disk.hpp>
 #include <raft/testing/machine.hpp>
 #include <raft/testing/rng.hpp>
+#include <raft/testing/sim_log.hpp>
 
 namespace raft::testing {
 
@@ -65,6 +66,7 @@ struct server_traits {
   bool deferred = true;  ///< Its Log's writes are durable later.
   machine_kind machine = machine_kind::in_place;
   std::uint32_t priority = highest_priority;
+  bool files = false;  ///< Its Log is file_log, on files in memory.
 };
 
 /// What a node says of itself, cheaply.

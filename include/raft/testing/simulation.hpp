@@ -84,13 +84,17 @@ inline constexpr std::uint64_t last_errand = std::uint64_t{1} << 40;
 }  // namespace detail
 
 /// Carries out a plan, and tells what happens. `kit`: the user's machine (subject.hpp); null: the simulator's own.
-[[nodiscard]] inline outcome simulate(const plan& p, story& told, const subject_kit* kit = nullptr) {
+/// `begin` is called with the cluster before anything happens, and `end_of_all` when all is over: to set a fault of
+/// one's own, and to look at the servers.
+template <class Begin, class End>
+[[nodiscard]] outcome simulate(const plan& p, story& told, const subject_kit* kit, Begin&& begin, End&& end_of_all) {
   outcome o;
   o.chosen = p;
   const rng root{p.seed};
   cluster c{p, kit, o.counts, told};
   workload clients{c};
   liveness end{c, clients, root.fork(6)};
+  begin(c);
   o.errands = detail::run_with_faults(c, clients, root.fork(7));
   clients.begin(detail::last_errand, root.fork(4));
   if (!c.checks().broken()) end.watch();
@@ -100,12 +104,19 @@ inline constexpr std::uint64_t last_errand = std::uint64_t{1} << 40;
   o.events = c.events();
   o.trace = c.trace();
   o.committed = c.checks().ghosts().last_committed().value;
+  end_of_all(c);
   if (o.found) return o;
   o.timeouts_to_lead = end.timeouts_to_lead();
   o.timeouts_to_order = end.timeouts_taken();
   o.lead_bound = end.lead_bound();
   o.order_bound = end.order_bound();
   return o;
+}
+
+/// The same, with nothing besides the plan.
+[[nodiscard]] inline outcome simulate(const plan& p, story& told, const subject_kit* kit = nullptr) {
+  return simulate(
+      p, told, kit, [](cluster&) {}, [](cluster&) {});
 }
 
 /// Carries out a plan.

@@ -22,6 +22,7 @@ inline std::vector<std::unique_ptr<server>> cluster::make_servers() {
     s.chance = chance_.fork(100 + slot);
     made.push_back(make_server(s));
     made.back()->disk.set_cold(plan_.cold_permille);
+    if (s.traits.files) made.back()->disk.put_on_files(plan_.members);
     if (plan_.disks_lie) made.back()->disk.lie();
   }
   return made;
@@ -196,6 +197,8 @@ inline void cluster::sync(const event& e) {
   s.sync_under_way = false;
   if (s.disk.stuck()) return;
   if (!s.disk.complete(mark_t{e.first}, mark_t{e.last})) counts_->add(meter::completions_out_of_order);
+  if (s.disk.power_was_cut()) return crash_without_power(s);
+  if (s.disk.stuck()) return;
   const auto report_it = [&] {
     const auto taken = s.step(persisted{mark_t{e.first}, mark_t{e.last}});
     if (!taken && taken.error().code != errc::failed) {
@@ -262,6 +265,7 @@ inline void cluster::after_call(server& s) {
              static_cast<std::uint64_t>(now.role));
   trace_.add(s.disk.image().last_index().value << 20 ^ s.disk.issued().value);
   if (now.failed) return note_failure(s);
+  if (s.disk.power_was_cut()) return crash_without_power(s);
   if (s.slow_until > now_) {
     pause(s, chance_of(s, purpose::slow).between(1, plan_.latency_max));
     counts_->add(meter::slowed_calls);
@@ -284,7 +288,7 @@ inline void cluster::plan_syncs(server& s) {
     const instant latency = calm_ ? plan_.sync_min : chance.between(plan_.sync_min, plan_.sync_max);
     return std::max(now_, s.disk_stalled_until) + latency;
   };
-  if (plan_.each_write_alone) {
+  if (plan_.each_write_alone && s.disk.files() == nullptr) {
     for (; s.sync_issued < issued; s.sync_issued = mark_t{s.sync_issued.value + 1}) {
       const std::uint64_t mark = s.sync_issued.value + 1;
       push({moment(), 0, event_kind::sync, static_cast<std::uint32_t>(s.slot), s.incarnation, mark, mark});
@@ -292,6 +296,7 @@ inline void cluster::plan_syncs(server& s) {
   } else if (!s.sync_under_way && s.sync_issued < issued) {
     push({moment(), 0, event_kind::sync, static_cast<std::uint32_t>(s.slot), s.incarnation, s.sync_issued.value + 1,
           issued.value});
+    s.disk.begin_sync();
     s.sync_issued = issued;
     s.sync_under_way = true;
   }
@@ -316,10 +321,7 @@ inline void cluster::note_failure(server& s) {
   s.wake = never;
   if (s.restart_planned) return;
   checks_.nothing_is_open(s);
-  if (s.disk.power_was_cut()) {
-    counts_->add(meter::crashes_at_write);
-    return crash(s, chance_of(s, purpose::failure).between(1, 1 + plan_.fault_length));
-  }
+  if (s.disk.power_was_cut()) return crash_without_power(s);
   s.restart_planned = true;
   plan_restart(s, chance_of(s, purpose::failure).between(1, 1 + plan_.fault_length));
   story_->deed(now_, "%" PRIu64 " failed: its disk refused a write", s.id.value);

@@ -8,9 +8,38 @@ namespace raft::testing {
 inline void cluster::crash(server& s, instant down) {
   if (!s.up) return;
   s.stop();
+  went_down(s, s.disk.crash(chance_of(s, purpose::crash).permille(plan_.lose_all_permille)));
+  if (down != never) plan_restart(s, down);
+}
+
+inline void cluster::crash_without_power(server& s) {
+  counts_->add(meter::crashes_at_write);
+  crash(s, chance_of(s, purpose::failure).between(1, 1 + plan_.fault_length));
+}
+
+inline void cluster::crash_and_decay(server& s, instant down, decay how) {
+  if (!s.up) return;
+  s.stop();
+  const disk::remains left = s.disk.crash_and_decay(how);
+  if (left.damaged) {
+    counts_->add(how == decay::bit_flip ? meter::bit_flips
+                 : how == decay::stale  ? meter::stale_blocks
+                                        : meter::misdirected_blocks);
+    counts_->add(s.disk.lost() ? meter::damage_refused : meter::damage_harmless);
+  }
+  if (s.disk.lost()) {
+    counts_->add(meter::servers_lost);
+    story_->deed(now_, "%" PRIu64 " is lost: %s", s.id.value, s.disk.files()->refusal().text().c_str());
+  }
+  went_down(s, left);
+  plan_restart(s, down);
+}
+
+inline void cluster::went_down(server& s, const disk::remains& left) {
   s.up = false;
   ++s.incarnation;
-  const disk::remains left = s.disk.crash(chance_of(s, purpose::crash).permille(plan_.lose_all_permille));
+  if (left.wrong != nullptr) checks_.report("I4", s, "after a crash %s", left.wrong);
+  if (s.disk.files() != nullptr) count_file_faults(s, left);
   s.machine.crash();
   checks_.crashed(s);
   s.paused_until = s.slow_until = 0;
@@ -22,10 +51,17 @@ inline void cluster::crash(server& s, instant down) {
   counts_->add(meter::crashes);
   if (left.lost != 0) counts_->add(meter::crashes_that_lost_writes);
   if (left.kept != 0) counts_->add(meter::crashes_that_kept_unreported_writes);
-  if (left.torn) counts_->add(meter::torn_appends);
+  if (left.torn && s.disk.files() == nullptr) counts_->add(meter::torn_appends);
   story_->deed(now_, "%" PRIu64 " crashes; of its unreported writes %zu survive, %zu do not%s", s.id.value, left.kept,
                left.lost, left.torn ? ", one does in part" : "");
-  if (down != never) plan_restart(s, down);
+}
+
+inline void cluster::count_file_faults(server& s, const disk::remains& left) {
+  memory_disk& d = s.disk.files()->below();
+  counts_->add(meter::io_errors, std::exchange(d.io_errors, 0));
+  counts_->add(meter::full_disks, std::exchange(d.full, 0));
+  counts_->add(meter::sectors_dropped_by_sync, std::exchange(d.sectors_dropped, 0));
+  if (left.torn) counts_->add(meter::torn_writes);
 }
 
 inline void cluster::plan_restart(const server& s, instant after) {
@@ -33,9 +69,11 @@ inline void cluster::plan_restart(const server& s, instant after) {
 }
 
 inline void cluster::restart(server& s) {
-  if (s.up) return;
+  if (s.up || s.disk.lost()) return;
   ++s.incarnation;
   s.sync_issued = s.disk.issued();
+  if (const char* wrong = s.disk.open()) return checks_.report("I4", s, "%s", wrong);
+  if (s.disk.files() != nullptr) counts_->add(meter::logs_opened);
   server::options_type own = plan_.options;
   own.priority = s.traits.priority;
   if (const auto made = s.start(own, chance_of(s, purpose::start).next()); !made) {

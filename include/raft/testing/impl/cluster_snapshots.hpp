@@ -7,7 +7,7 @@ namespace raft::testing {
 
 /// A transfer is resumed where the first chunk that an incarnation gets goes on from what an earlier one had.
 inline void cluster::note_chunk(server& s, const install_snapshot& chunk) {
-  const partial_snapshot& there = s.disk.image().partial();
+  const partial_snapshot& there = s.disk.partial();
   const bool resumes = !s.got_chunk && chunk.offset != 0 && chunk.offset == there.received && chunk.id == there.meta.id;
   if (resumes) counts_->add(meter::snapshot_transfers_resumed);
   s.got_chunk |= chunk.offset != 0;
@@ -26,8 +26,11 @@ inline void cluster::restore(const event& e) {
     if (piece) offset += piece->size();
     return piece;
   };
-  if (const auto taken = s.machine.restore(source); !taken) {
-    return checks_.report("I19", s, "cannot restore its snapshot: %s", taken.error().what);
+  const auto read = s.machine.restore(source);
+  if (!read && read.error().code == errc::io)
+    return crash(s, chance_of(s, purpose::failure).between(1, 1 + plan_.fault_length));
+  if (!read) {
+    return checks_.report("I19", s, "cannot restore its snapshot: %s", read.error().what);
   }
   counts_->add(meter::restored_elsewhere);
   const auto report_it = [&] {

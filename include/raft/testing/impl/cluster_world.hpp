@@ -6,6 +6,7 @@
 namespace raft::testing {
 
 inline void cluster::sent(server& from, const message& m) {
+  if (from.disk.power_was_cut()) return;  // the machine is off, though this call goes on
   checks_.sent(from, m);
   if (m.to == nobody || m.to.value > servers_.size()) return;
   const std::size_t to = m.to.value - 1;

@@ -192,10 +192,18 @@ inline void invariants::store_durably(server& s, const hard_state& h) {
   if (h.voted_for != nobody) sh.votes.set(h.current_term, h.voted_for);
 }
 
+[[nodiscard]] inline bool brings_configuration(const disk_write& w) {
+  bool brings = false;
+  w.batch().for_each(w.index, [&brings](const entry& e) { brings |= e.kind == entry_kind::configuration; });
+  return brings;
+}
+
 inline void invariants::written(server& s, const disk_write& w) {
   shadow& sh = shadow_of(s);
   // The commit index may be ahead of what is written: an append and what it commits come in one message.
   if (s.up) note_role(s, s.look());
+  // What is committed by now was counted without the configuration that comes.
+  if (s.up && w.own && w.what == disk_write::kind::append && brings_configuration(w)) catch_up(s);
   switch (w.what) {
     case disk_write::kind::store:
       i01_terms_never_fall(s, w.hard);
