@@ -392,7 +392,7 @@ class explorer {
       if (const auto broken = first_broken(pair_rules, *all[changed], *all[i])) return broken;
       if (const auto broken = first_broken(pair_rules, *all[i], *all[changed])) return broken;
     }
-    if (!invariants::every_quorum_holds_the_commits(std::span{all}.first(n), std::span{held}.first(n))) {
+    if (!explorer_rules::every_quorum_holds_the_commits(std::span{all}.first(n), std::span{held}.first(n))) {
       return quorum_rule;
     }
     return {};

@@ -105,7 +105,7 @@ template <class Node>
 }
 
 /// What was ever committed at one index, and under whom.
-struct committed_entry {
+struct explored_entry {
   entry_facts entry{};
   term_t under{};           ///< The term of the server that first knew of it.
   hash128 state{};          ///< A state machine that has executed everything up to here.
@@ -114,14 +114,14 @@ struct committed_entry {
 
 /// What is true of the past and no server remembers: it survives every crash.
 template <class Machine>
-struct history {
-  std::vector<node_id> leaders{};            ///< Of each term from 1 on; nobody: none.
-  std::vector<committed_entry> committed{};  ///< From index 1 on.
+struct explored_history {
+  std::vector<node_id> leaders{};           ///< Of each term from 1 on; nobody: none.
+  std::vector<explored_entry> committed{};  ///< From index 1 on.
   configuration initial{};
   Machine machine{};  ///< After all that is committed.
 
   [[nodiscard]] index_t length() const noexcept { return index_t{committed.size()}; }
-  [[nodiscard]] const committed_entry& at(index_t i) const noexcept { return committed[i.value - 1]; }
+  [[nodiscard]] const explored_entry& at(index_t i) const noexcept { return committed[i.value - 1]; }
   [[nodiscard]] term_t term_at(index_t i) const noexcept { return i == index_t{} ? term_t{} : at(i).entry.term; }
   [[nodiscard]] const configuration& members_at(index_t i) const noexcept {
     return i == index_t{} ? initial : at(i).members;
@@ -152,7 +152,7 @@ struct history {
     w(leaders.size());
     for (const node_id id : leaders) w(id);
     w(committed.size());
-    for (const committed_entry& c : committed) {
+    for (const explored_entry& c : committed) {
       raft::canonical(w, entry{{}, c.entry.term, c.entry.kind, c.entry.data});
       w(c.under);
     }
@@ -161,7 +161,7 @@ struct history {
 
 /// How many entries from the first on a log has in common with what was committed.
 template <class Machine>
-[[nodiscard]] index_t common_with(const history<Machine>& h, const log_facts& log) {
+[[nodiscard]] index_t common_with(const explored_history<Machine>& h, const log_facts& log) {
   index_t i = log.base;
   while (i < h.length() && log.holds(i.next()) && log.at(i.next()).hash == h.at(i.next()).entry.hash) i = i.next();
   return i;

@@ -31,7 +31,7 @@ struct step_facts {
   std::span<const read_answer> answers{};
 };
 
-namespace invariants {
+namespace explorer_rules {
 
 /// Whether those for whom `yes(id)` are more than half of each half. Counted here, and not by the engine's quorum.hpp,
 /// which is what is looked at.
@@ -191,13 +191,13 @@ inline bool nobody_fails(const step_facts& s) { return !s.after.failed; }
 
 /// One leader a term, for ever [paper §5.2, Election Safety].
 template <class Machine>
-bool one_leader_a_term(const history<Machine>& h, const server_facts& f) {
+bool one_leader_a_term(const explored_history<Machine>& h, const server_facts& f) {
   return f.role != role_kind::leader || h.leaders[f.term.value - 1] == f.id;
 }
 
 /// What was committed once is committed everywhere, for ever [paper §5.4.3].
 template <class Machine>
-bool committed_is_final(const history<Machine>& h, const server_facts& f) {
+bool committed_is_final(const explored_history<Machine>& h, const server_facts& f) {
   if (f.commit > h.length() || f.log.base_term != h.term_at(f.log.base)) return false;
   for (index_t i = f.log.base.next(); i <= f.commit; i = i.next()) {
     if (!f.log.holds(i) || f.log.at(i).hash != h.at(i).entry.hash) return false;
@@ -207,7 +207,7 @@ bool committed_is_final(const history<Machine>& h, const server_facts& f) {
 
 /// A leader has everything that was committed before its term [paper §5.4.3, Leader Completeness].
 template <class Machine>
-bool leaders_have_what_was_committed(const history<Machine>& h, const server_facts& f) {
+bool leaders_have_what_was_committed(const explored_history<Machine>& h, const server_facts& f) {
   if (f.role != role_kind::leader) return true;
   for (index_t i = f.log.base.next(); i <= h.length(); i = i.next()) {
     if (h.at(i).under >= f.term) continue;
@@ -218,20 +218,20 @@ bool leaders_have_what_was_committed(const history<Machine>& h, const server_fac
 
 /// A state machine has executed exactly what was committed, in order [paper §5.4.3, State Machine Safety].
 template <class Machine>
-bool states_follow_the_log(const history<Machine>& h, const server_facts& f) {
+bool states_follow_the_log(const explored_history<Machine>& h, const server_facts& f) {
   return f.applied <= h.length() && f.machine == h.state_at(f.applied);
 }
 
 /// A snapshot has the term and the members of its place [paper §7].
 template <class Machine>
-bool snapshots_know_their_place(const history<Machine>& h, const server_facts& f) {
+bool snapshots_know_their_place(const explored_history<Machine>& h, const server_facts& f) {
   return f.snapshot.index <= h.length() && f.snapshot.term == h.term_at(f.snapshot.index) &&
          f.snapshot.configuration == h.members_at(f.snapshot.index);
 }
 
 /// One change at a time: behind what is committed there is one configuration at most [thesis 4.1].
 template <class Machine>
-bool one_change_at_a_time(const history<Machine>& h, const server_facts& f) {
+bool one_change_at_a_time(const explored_history<Machine>& h, const server_facts& f) {
   int open = 0;
   for (index_t i = f.log.base.next(); i <= f.log.last(); i = i.next()) {
     open += i > h.length() && f.log.at(i).kind == entry_kind::configuration ? 1 : 0;
@@ -300,7 +300,7 @@ inline bool every_quorum_holds_the_commits(std::span<const server_facts* const> 
   });
 }
 
-}  // namespace invariants
+}  // namespace explorer_rules
 
 /// A broken invariant: its name, and the rule that it comes from. An empty name: none.
 struct broken_rule {
@@ -319,41 +319,42 @@ struct rule_of {
 using step_rule = rule_of<const step_facts&>;
 using pair_rule = rule_of<const server_facts&, const server_facts&>;
 template <class Machine>
-using past_rule = rule_of<const history<Machine>&, const server_facts&>;
+using past_rule = rule_of<const explored_history<Machine>&, const server_facts&>;
 
 inline constexpr std::array step_rules{
-    step_rule{"terms never fall", "I1, paper 5.1", invariants::terms_never_fall},
-    step_rule{"one vote a term", "I2, paper 5.2", invariants::one_vote_a_term},
-    step_rule{"indexes are in order", "I3, Figure 2", invariants::indexes_are_in_order},
-    step_rule{"commit and applied rise", "I6, Figure 2", invariants::commit_and_applied_rise},
-    step_rule{"terms rise along the log", "I5, paper 5.3", invariants::terms_rise_along_the_log},
-    step_rule{"committed entries stay", "I7, paper 5.3", invariants::committed_entries_stay},
-    step_rule{"a leader only appends", "I8, paper 5.3", invariants::leader_only_appends},
-    step_rule{"commits by a quorum, of its term", "I13, paper 5.4.2", invariants::commits_by_a_quorum_of_its_term},
-    step_rule{"progress is in order", "I10, Figure 2", invariants::progress_is_in_order},
-    step_rule{"the latest configuration is in force", "I15, paper 6", invariants::latest_configuration_is_in_force},
-    step_rule{"only voters stand", "I17, thesis 4.2.2", invariants::only_voters_stand},
-    step_rule{"speaks of what is durable", "I32 I34 I35, paper 5.1", invariants::speaks_of_what_is_durable},
-    step_rule{"appends show the log", "I33, Figure 2", invariants::appends_show_the_log},
-    step_rule{"reads are linearizable", "I39, paper 8", invariants::reads_are_linearizable},
-    step_rule{"nobody fails", "no write failed", invariants::nobody_fails},
+    step_rule{"terms never fall", "I1, paper 5.1", explorer_rules::terms_never_fall},
+    step_rule{"one vote a term", "I2, paper 5.2", explorer_rules::one_vote_a_term},
+    step_rule{"indexes are in order", "I3, Figure 2", explorer_rules::indexes_are_in_order},
+    step_rule{"commit and applied rise", "I6, Figure 2", explorer_rules::commit_and_applied_rise},
+    step_rule{"terms rise along the log", "I5, paper 5.3", explorer_rules::terms_rise_along_the_log},
+    step_rule{"committed entries stay", "I7, paper 5.3", explorer_rules::committed_entries_stay},
+    step_rule{"a leader only appends", "I8, paper 5.3", explorer_rules::leader_only_appends},
+    step_rule{"commits by a quorum, of its term", "I13, paper 5.4.2", explorer_rules::commits_by_a_quorum_of_its_term},
+    step_rule{"progress is in order", "I10, Figure 2", explorer_rules::progress_is_in_order},
+    step_rule{"the latest configuration is in force", "I15, paper 6", explorer_rules::latest_configuration_is_in_force},
+    step_rule{"only voters stand", "I17, thesis 4.2.2", explorer_rules::only_voters_stand},
+    step_rule{"speaks of what is durable", "I32 I34 I35, paper 5.1", explorer_rules::speaks_of_what_is_durable},
+    step_rule{"appends show the log", "I33, Figure 2", explorer_rules::appends_show_the_log},
+    step_rule{"reads are linearizable", "I39, paper 8", explorer_rules::reads_are_linearizable},
+    step_rule{"nobody fails", "no write failed", explorer_rules::nobody_fails},
 };
 
 template <class Machine>
 inline constexpr std::array past_rules{
-    past_rule<Machine>{"one leader a term", "I21, paper 5.2", invariants::one_leader_a_term<Machine>},
-    past_rule<Machine>{"committed is final", "I25, paper 5.4.3", invariants::committed_is_final<Machine>},
+    past_rule<Machine>{"one leader a term", "I21, paper 5.2", explorer_rules::one_leader_a_term<Machine>},
+    past_rule<Machine>{"committed is final", "I25, paper 5.4.3", explorer_rules::committed_is_final<Machine>},
     past_rule<Machine>{"leaders have what was committed", "I26, paper 5.4.3",
-                       invariants::leaders_have_what_was_committed<Machine>},
-    past_rule<Machine>{"states follow the log", "I29, paper 5.4.3", invariants::states_follow_the_log<Machine>},
-    past_rule<Machine>{"snapshots know their place", "I19, paper 7", invariants::snapshots_know_their_place<Machine>},
-    past_rule<Machine>{"one change at a time", "I16, thesis 4.1", invariants::one_change_at_a_time<Machine>},
+                       explorer_rules::leaders_have_what_was_committed<Machine>},
+    past_rule<Machine>{"states follow the log", "I29, paper 5.4.3", explorer_rules::states_follow_the_log<Machine>},
+    past_rule<Machine>{"snapshots know their place", "I19, paper 7",
+                       explorer_rules::snapshots_know_their_place<Machine>},
+    past_rule<Machine>{"one change at a time", "I16, thesis 4.1", explorer_rules::one_change_at_a_time<Machine>},
 };
 
 inline constexpr std::array pair_rules{
-    pair_rule{"logs match", "I23 I24, paper 5.3", invariants::logs_match},
-    pair_rule{"a leader has most of its term", "I22, paper 5.2", invariants::leader_has_most_of_its_term},
-    pair_rule{"matches are honest", "I11, Figure 2", invariants::matches_are_honest},
+    pair_rule{"logs match", "I23 I24, paper 5.3", explorer_rules::logs_match},
+    pair_rule{"a leader has most of its term", "I22, paper 5.2", explorer_rules::leader_has_most_of_its_term},
+    pair_rule{"matches are honest", "I11, Figure 2", explorer_rules::matches_are_honest},
 };
 
 inline constexpr broken_rule quorum_rule{"every quorum holds the commits", "I27, paper 5.4.3"};

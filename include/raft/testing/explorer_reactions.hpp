@@ -100,7 +100,7 @@ template <class Machine, bool DurableOnReturn>
 class reactions {
  public:
   using node_type = explored_node<Machine, DurableOnReturn>;
-  using past_type = history<Machine>;
+  using past_type = explored_history<Machine>;
   using hashes = std::vector<hash128>;
 
   struct server_state {

@@ -88,7 +88,7 @@ inline std::string text_of(const configuration& c) {
 
 template <class Reactions>
 std::string text_of(const Reactions& known, const server_facts& f, const input& in) {
-  const std::string who = text_of(f.id);
+  std::string who = text_of(f.id);
   switch (in.what) {
     case act::deliver: {
       const message& m = known.message_at(in.argument).message.what;

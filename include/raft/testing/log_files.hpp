@@ -71,8 +71,8 @@ class log_files {
   using immediate_log = file_log<memory_files, sync_mode::on_return>;
 
  public:
-  log_files(const configuration& initial, bool deferred, rng chance)
-      : initial_(initial), deferred_(deferred), chance_(chance) {
+  log_files(configuration initial, bool deferred, rng chance)
+      : initial_(std::move(initial)), deferred_(deferred), chance_(chance) {
     options_.segment_bytes = 4096U << chance_.below(3);
     options_.fill_bytes = 4096;
     options_.spare_segments = static_cast<std::uint32_t>(chance_.below(3));
