@@ -73,12 +73,11 @@ inline exploration_scope by_lease(std::string name, std::string about, std::uint
   return s;
 }
 
-inline exploration_scope checking_quorum(std::string name, std::string about, std::uint8_t moments) {
-  exploration_scope s = three(std::move(name), std::move(about), 2);
-  s.timed = true;
-  s.options = exploration_scope::timed_options();
-  s.max_log = 2;
-  s.limit.moments = moments;
+/// One voter, 1, and one more server.
+inline exploration_scope one_and_one(std::string name, std::string about, std::uint64_t max_term) {
+  exploration_scope s = three(std::move(name), std::move(about), max_term);
+  s.servers = ids({1, 2});
+  s.initial = raft::voters_of(ids({1}));
   return s;
 }
 
@@ -93,17 +92,33 @@ inline std::vector<exploration_scope> quick_scopes() {
   auto& heartbeats = add(three("heartbeats", "a heartbeat, terms to 2, logs of one", 2));
   heartbeats.max_log = 1;
   heartbeats.limit.beats = 1;
+  add(three("one_crash", "a crash, terms to 2", 2)).limit.crashes = 1;
   add(three("two_crashes", "two crashes and an entry, term 1", 1)).limit = {.crashes = 2, .proposals = 1};
   auto& deferred = add(three("deferred", "writes complete later, a crash keeps any prefix of them; term 1", 1));
   deferred.deferred = true;
   deferred.limit = {.crashes = 1, .proposals = 1};
   add(with_late_requests(three("pre_vote", "pre-votes, terms to 2", 2))).options.pre_vote = true;
+  add(simple_change("simple_change", "{1, 2} becomes {1, 2, 3}, term 1", 1));
+  add(joint_change("joint_change", "{1, 2} becomes {1, 3}, and the joint configuration is left; term 1", 3));
   auto& learner = add(simple_change("learner", "the learner 3 becomes a voter, terms to 2", 2));
   learner.initial.learners = ids({3});
   add(three("snapshot", "an entry and a snapshot that lets go of it, term 1", 1)).limit = {.proposals = 1,
                                                                                            .snapshots = 1};
+  // That followers hear of a commit at once lets one be ahead of a snapshot that is late.
+  auto& late = add(one_and_one("late_snapshot", "a learner, a snapshot that comes late, and a heartbeat; term 1", 1));
+  late.initial.learners = ids({2});
+  late.options.commit_at_once = true;
+  late.limit = {.beats = 1, .proposals = 1, .snapshots = 1};
   add(with_late_requests(three("transfer", "leadership is handed over, terms to 2", 2))).limit.transfers = 1;
+  auto& read =
+      add(three("read_by_quorum", "a read of a leader that may be deposed; terms to 2, one entry an append", 2));
+  read.options.max_entries_per_append = 1;
+  read.max_log = 2;
+  read.limit.reads = 1;
   add(by_lease("read_by_lease", "a read by lease, two moments pass, terms to 2", 2));
+  auto& figure_8 = add(three("old_terms", "terms to 3, one entry an append, logs of two", 3));
+  figure_8.options.max_entries_per_append = 1;
+  figure_8.max_log = 2;
   return all;
 }
 
@@ -111,35 +126,22 @@ inline std::vector<exploration_scope> quick_scopes() {
 inline std::vector<exploration_scope> long_scopes() {
   std::vector<exploration_scope> all;
   const auto add = [&all](exploration_scope s) -> exploration_scope& { return all.emplace_back(std::move(s)); };
-  // Committing an entry of an earlier term by counting shows only here: with terms to 3 there is no room for it, and
-  // if an append carries all that there is, nobody has the old entry without the new one.
+  // The story of Figure 8 needs this much: with terms to 3 there is no room for it, and if an append carries all that
+  // there is, nobody has the old entry without the new one.
   auto& figure_8 = add(three("figure_8", "terms to 4, one entry an append, logs of two", 4));
   figure_8.options.max_entries_per_append = 1;
   figure_8.max_log = 2;
-  auto& two = add(three("two_entries", "two clients' entries, one entry an append, term 1", 1));
-  two.options.max_entries_per_append = 1;
-  two.limit.proposals = 2;
-  add(simple_change("simple_change", "{1, 2} becomes {1, 2, 3}, term 1", 1));
-  add(joint_change("joint_change", "{1, 2} becomes {1, 3} by a joint configuration, to its entry; term 1", 2));
-  auto& read = add(three("read_by_quorum", "a read, terms to 2", 2));
-  read.limit.reads = 1;
-  read.max_log = 2;
-  add(checking_quorum("check_quorum", "stickiness, and a leader that is not heard; three moments, terms to 2", 3));
-  add(three("three_terms", "three voters, terms to 3, logs of two", 3)).max_log = 2;
-  add(three("one_crash", "a crash, terms to 2", 2)).limit.crashes = 1;
+  add(three("three_terms", "three voters, terms to 3", 3));
+  add(three("crash_and_entry", "a crash and an entry, terms to 2", 2)).limit = {.crashes = 1, .proposals = 1};
+  add(three("crashes_and_entry", "two crashes and an entry, terms to 2", 2)).limit = {.crashes = 2, .proposals = 1};
   auto& deferred = add(three("deferred_terms", "writes complete later, terms to 2", 2));
   deferred.deferred = true;
-  deferred.max_log = 1;
   deferred.limit.crashes = 1;
-  add(simple_change("simple_change_terms", "{1, 2} becomes {1, 2, 3}, terms to 2", 2)).max_log = 2;
-  add(joint_change("joint_change_left", "{1, 2} becomes {1, 3}, the joint configuration is left; term 1", 3));
-  add(three("snapshot_terms", "an entry and a snapshot, terms to 2", 2)).limit = {.proposals = 1, .snapshots = 1};
-  // That a follower is told at once what is committed lets it be ahead of a snapshot that is late.
-  auto& late = add(three("late_snapshot", "followers hear of commits at once, and a snapshot comes late; term 1", 1));
-  late.options.commit_at_once = true;
-  late.limit = {.proposals = 1, .snapshots = 1};
+  add(three("snapshot_terms", "an entry, a snapshot and a crash, terms to 2", 2)).limit = {
+      .crashes = 1, .proposals = 1, .snapshots = 1};
+  add(three("transfer_entry", "leadership is handed over, with an entry and a crash; terms to 2", 2)).limit = {
+      .crashes = 1, .proposals = 1, .transfers = 1};
   add(by_lease("read_by_lease_long", "a read by lease, three moments pass, terms to 2", 3));
-  add(checking_quorum("check_quorum_long", "the same, four moments", 4));
   return all;
 }
 

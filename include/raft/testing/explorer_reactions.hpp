@@ -7,6 +7,7 @@
 // each reaction is computed once, by the engine, and remembered: (state, input) -> (state, messages). A world is then a
 // few numbers, and most of what the explorer does is looking up.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -272,7 +273,10 @@ class reactions {
     server_facts after = facts_of(*n);
     e.broken = first_broken(step_rules, step_facts{before.facts, after, in.what == act::crash, sent, answers});
     e.beyond = after.term.value > scope_.max_term || (scope_.max_log != 0 && after.log.last().value > scope_.max_log) ||
-               after.waiting > scope_.max_waiting;
+               after.waiting > scope_.max_waiting || std::any_of(sent.begin(), sent.end(), [this](const auto& m) {
+                 const auto* append = std::get_if<append_entries>(&m.what.body);
+                 return append != nullptr && append->round > scope_.max_round;
+               });
     if (!e.beyond) {
       for (const kept_message& m : sent) e.sent.push_back(keep_message(m));
     }

@@ -42,6 +42,8 @@ struct exploration_scope {
   std::uint64_t max_log = 0;   ///< The same for the last index of a log; 0: no limit but that of what may happen.
   /// The same for messages that wait for one server's disk: a network that doubles could have any number of them.
   std::size_t max_waiting = 2;
+  /// The same for the rounds of a leader: each late refusal that it gets may begin another one, without end.
+  std::uint64_t max_round = 1;
   how_often limit{};
   std::vector<membership> targets{};  ///< Of changes.
   /// Writes complete one after another, whenever it pleases the explorer, and a crash keeps any prefix of the others.
