@@ -52,7 +52,8 @@ struct recorded_run {
                      std::to_string(o.election_min.count()) + "-" + std::to_string(o.election_max.count()) +
                      " --snapshot-entries " + std::to_string(o.snapshot_entries);
   if (o.lease_drift != 0) line += " --lease-reads " + std::to_string(o.lease_drift);
-  return line + "\n";
+  line += '\n';
+  return line;
 }
 
 /// Takes that line off the front of `recording`; nothing if there is none, or one of another version.
