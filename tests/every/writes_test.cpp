@@ -19,7 +19,10 @@
 
 #include <doctest/doctest.h>
 
+#include <sim/assertion.hpp>  // before any header of the engine
+
 #include <raft/testing/simulation.hpp>
+#include <sim/engine_servers.hpp>
 
 namespace {
 
@@ -141,6 +144,7 @@ void set(cluster& c, const cut& at) {
 /// One run with one crash. What the crash left; nothing if it did not come to it before the faults stopped.
 std::optional<disk::remains> run(const plan& p, const cut& at, tally& t) {
   ++t.runs;
+  running(p.seed, p.events);
   std::optional<disk::remains> left;
   const auto look = [&](cluster& c) { left = c.at(at.slot).disk.left_as_chosen(); };
   story untold;

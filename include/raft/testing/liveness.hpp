@@ -103,7 +103,8 @@ class liveness {
   /// Everybody lives, but talks to one server alone: the voter that is most up to date, or nobody could be elected.
   void heal_around_a_hub() {
     live_ = everyone();
-    cluster_->calm(live_, link_set{});  // who failed starts again, and what its disk lost does not count
+    cluster_->calm(live_, link_set{});     // who failed starts again, and what its disk lost does not count
+    pass(cluster_->chosen().latency_max);  // and what its former life had sent arrives
     const server* hub = nullptr;
     const auto end_of = [this](const server& s) {
       const trail& log = cluster_->checks().of(s).image;
