@@ -48,10 +48,16 @@ struct recorded_run {
 
 [[nodiscard]] inline std::string first_line(const recorded_run& run) {
   const server_options& o = run.options;
-  std::string line = std::string(recorded_run::magic) + "--seed " + std::to_string(run.seed) + " --election-ms " +
-                     std::to_string(o.election_min.count()) + "-" + std::to_string(o.election_max.count()) +
-                     " --snapshot-entries " + std::to_string(o.snapshot_entries);
-  if (o.lease_drift != 0) line += " --lease-reads " + std::to_string(o.lease_drift);
+  std::string line{recorded_run::magic};
+  const auto say = [&line](std::string_view what, std::uint64_t number) {
+    line += what;
+    line += std::to_string(number);
+  };
+  say("--seed ", run.seed);
+  say(" --election-ms ", static_cast<std::uint64_t>(o.election_min.count()));
+  say("-", static_cast<std::uint64_t>(o.election_max.count()));
+  say(" --snapshot-entries ", o.snapshot_entries);
+  if (o.lease_drift != 0) say(" --lease-reads ", o.lease_drift);
   line += '\n';
   return line;
 }
