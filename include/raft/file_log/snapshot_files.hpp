@@ -86,7 +86,7 @@ struct snapshot_file {
     store_le<std::uint64_t>(out.data() + 32, out.size() - snapshot_header_bytes);
     store_le(out.data() + 8, crc32c(out.data() + 12, out.size() - 12));
     place_slot(identity, out.size());
-    out.resize(slot + sector_bytes);
+    out.resize(static_cast<std::size_t>(slot + sector_bytes));
     return file.write(out.data(), out.size(), 0);
   }
 
