@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <raft/testing/explorer_reactions.hpp>
+#include <raft/testing/story.hpp>
 
 namespace raft::testing {
 
@@ -33,22 +34,8 @@ inline std::string text_of(const append_entries& m) {
 
 /// What a message says, without its addresses.
 inline std::string text_of(const message_body& body) {
-  static constexpr std::array names{"request_pre_vote",
-                                    "request_pre_vote_reply",
-                                    "request_vote",
-                                    "request_vote_reply",
-                                    "append_entries",
-                                    "append_entries_reply",
-                                    "install_snapshot",
-                                    "install_snapshot_reply",
-                                    "timeout_now",
-                                    "read_request",
-                                    "read_reply",
-                                    "forwarded_proposal",
-                                    "forwarded_proposal_reply"};
-  static_assert(names.size() == std::variant_size_v<message_body>);
   if (const auto* a = std::get_if<append_entries>(&body)) return text_of(*a);
-  std::string text = names[body.index()];
+  std::string text = message_names[body.index()];
   if (const auto* v = std::get_if<request_vote_reply>(&body)) return v->granted ? "vote" : "refusal of a vote";
   if (const auto* v = std::get_if<request_pre_vote_reply>(&body))
     return v->granted ? "pre-vote" : "refusal of a pre-vote";
