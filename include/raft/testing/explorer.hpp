@@ -28,8 +28,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -148,22 +148,24 @@ class explorer {
 
   static void pack(world& w, std::vector<block>& to) {
     w.head.messages = static_cast<std::uint32_t>(w.messages.size());
-    const std::size_t bytes = sizeof w.head + w.messages.size() * sizeof(std::uint32_t);
-    if (to.empty() || to.back().size() + bytes > block_bytes) {
+    const auto head = std::as_bytes(std::span{&w.head, 1});
+    const auto messages = std::as_bytes(std::span{w.messages});
+    if (to.empty() || to.back().size() + head.size() + messages.size() > block_bytes) {
       to.emplace_back();
       to.back().reserve(block_bytes);
     }
-    block& b = to.back();
-    const std::size_t at = b.size();
-    b.resize(at + bytes);
-    std::memcpy(b.data() + at, &w.head, sizeof w.head);
-    std::memcpy(b.data() + at + sizeof w.head, w.messages.data(), w.messages.size() * sizeof(std::uint32_t));
+    to.back().insert(to.back().end(), head.begin(), head.end());
+    to.back().insert(to.back().end(), messages.begin(), messages.end());
   }
   static std::size_t unpack(const block& b, std::size_t at, world& w) {
-    std::memcpy(&w.head, b.data() + at, sizeof w.head);
+    const auto read = [&b, &at](std::span<std::byte> to) {
+      std::copy_n(b.data() + at, to.size(), to.begin());
+      at += to.size();
+    };
+    read(std::as_writable_bytes(std::span{&w.head, 1}));
     w.messages.resize(w.head.messages);
-    std::memcpy(w.messages.data(), b.data() + at + sizeof w.head, w.messages.size() * sizeof(std::uint32_t));
-    return at + sizeof w.head + w.messages.size() * sizeof(std::uint32_t);
+    read(std::as_writable_bytes(std::span{w.messages}));
+    return at;
   }
   std::vector<block> take_level() {
     std::vector<block> level;
