@@ -133,7 +133,7 @@ TEST_CASE("connectivity: the link between the leader and one follower is cut, th
   from_every_leader(3, [](cluster& c, std::uint64_t first) { c.cut(first, first % 3 + 1); });
 }
 
-TEST_CASE("connectivity: three servers, each of which hears one other only, are led again when they are a pair [B22]") {
+TEST_CASE("connectivity: three servers, each of which hears one other only, are led again when they are a pair") {
   from_every_leader(3, [](cluster& c, std::uint64_t first) {
     const std::uint64_t next = first % 3 + 1;
     const std::uint64_t last = next % 3 + 1;
@@ -146,7 +146,33 @@ TEST_CASE("connectivity: three servers, each of which hears one other only, are 
   });
 }
 
-TEST_CASE("connectivity: a leader that stepped down without a reason leads again, with one server down [B24]") {
+TEST_CASE("connectivity: a server that lost elections at higher terms, its log behind, is let in again [B22]") {
+  from_every_leader(3, [](cluster& c, std::uint64_t first) {
+    const std::uint64_t stranded = first % 3 + 1;
+    const std::uint64_t third = stranded % 3 + 1;
+    for (int lost = 0; lost < 3; ++lost) {
+      leave_only(c, {{stranded, third}});
+      c.jump(2 * timeout);
+      c[stranded].campaign();
+      c.deliver(kind<request_pre_vote>());
+      c.deliver(kind<request_pre_vote_reply>());
+      c.isolate(stranded);  // its requests for votes get nowhere
+      c.deliver();
+    }
+    c.mend(first, third);
+    c.elect(first);
+    CHECK(c[first].propose("b"));
+    c.deliver();
+    REQUIRE(c[stranded].term() > c[first].term());
+    REQUIRE(c[stranded].last() < c[first].commit());  // it cannot win, and the leader does not need it
+    c.heal();
+    c.pass(10 * timeout);
+    CHECK(c[stranded].state() == "a;b;");
+    c.crash(third);
+  });
+}
+
+TEST_CASE("connectivity: a leader that stepped down without a reason leads again at once, one server down [B24]") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     setup how;
     how.seed = 100 * seed;
@@ -155,6 +181,9 @@ TEST_CASE("connectivity: a leader that stepped down without a reason leads again
     c.crash(3);
     c.spread();
     CHECK(c[1].step_down());
+    c[1].campaign();
+    c.deliver();
+    CHECK(c[1].leads());  // the other has just heard a leader, and that is the one who asks
     require_a_leader_that_stays(c);
   }
 }
