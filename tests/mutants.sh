@@ -4,6 +4,7 @@
 #   bash tests/mutants.sh              the three rules that everything rests on
 #   bash tests/mutants.sh --all        every patch in tests/mutants/rows, by tests, the simulator, the explorer
 #   bash tests/mutants.sh --fast       every patch that a test kills, by tests alone
+#   bash tests/mutants.sh --explorer   every patch that the explorer finds, by it alone
 #   bash tests/mutants.sh B60 rule_... those whose names begin so
 #   bash tests/mutants.sh --check      whether every patch applies and names what is there; builds nothing
 set -euo pipefail

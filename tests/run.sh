@@ -39,7 +39,7 @@ group stories "worked examples from the literature and from other engines' bugs"
 group file_log "the log on files: crashes, damage, full disks" $basics doctest-dev
 group sim "the seeded simulator: faults, invariants, liveness" $basics doctest-dev
 group every "crashes at every write, damage to every byte" $basics doctest-dev
-group explore "every state of small clusters, and the mutants that this finds" $basics
+group explore "every state of small clusters, and the mutants that this finds" $basics doctest-dev
 group constexpr "a cluster in constant evaluation, g++ and clang 19" g++ clang-19
 group compile "headers alone, two units, no exceptions, 32 bits, what the compilers say" python3 g++ clang-14 clang-19
 [ "$(uname -m)" != x86_64 ] || needs[compile]+=" g++-multilib"
@@ -110,7 +110,6 @@ group_tidy() {
   python3 tests/tidy/check_test.py || status=1
   python3 tests/tidy/check.py || status=1
   bash tests/mutants.sh --check || status=1
-  bash tests/explore/mutants.sh --texts || status=1
   bash tests/faults/break_rules.sh --texts || status=1
   bash tests/tidy/clang_tidy.sh || status=1
   return $status
@@ -126,7 +125,7 @@ group_every() { with_ctest dev every; }
 group_explore() {
   local status=0
   with_ctest dev explore || status=1
-  bash tests/explore/mutants.sh --quick || status=1
+  bash tests/mutants.sh --explorer || status=1
   return $status
 }
 

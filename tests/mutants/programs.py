@@ -30,6 +30,7 @@ class Run:
     what: str = ""
     seeds: int = 0  # of the explorer: distinct states
     seconds: float = 0.0
+    story: str = ""  # the explorer's
 
     @property
     def kills(self):
@@ -141,7 +142,8 @@ class Programs:
 
     def explore(self, mutant, scope, limit=900.0):
         """Every state of a scope, up to the first that breaks an invariant."""
-        code, text, seconds = self._run([self.path(EXPLORER), "--scope", scope], mutant, limit)
+        arguments = [self.path(EXPLORER), "--scope", scope, "--threads", str(self.jobs)]
+        code, text, seconds = self._run(arguments, mutant, limit)
         found = re.search(r"^ *broken: (.*)$", text, re.MULTILINE)
         states = re.search(r" (?:BROKEN|COMPLETE) +(\d+)", text)
         if code is None or not states:
@@ -149,7 +151,8 @@ class Programs:
         if not found:
             return Run("passed", f"{scope} is complete", int(states[1]), seconds)
         steps = re.search(r"\(a story of (\d+) steps\)", text)
-        return Run("failed", f"{found[1]} ({scope}, a story of {steps[1]} steps)", int(states[1]), seconds)
+        story = "".join(re.findall(r"^  .*\n", text, re.MULTILINE))
+        return Run("failed", f"{found[1]} ({scope}, a story of {steps[1]} steps)", int(states[1]), seconds, story)
 
     def reached(self, program):
         """Runs all of a program with no mutant on. The numbers of those that it came by, and how long it took."""

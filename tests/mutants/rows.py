@@ -5,11 +5,13 @@
   bash tests/mutants.sh --all        every patch in tests/mutants/rows
   bash tests/mutants.sh NAME...      those whose names begin so: B60, rule_session
   bash tests/mutants.sh --fast       every patch, by its tests alone
+  bash tests/mutants.sh --explorer   every patch that the explorer finds, by it alone
   bash tests/mutants.sh --check      only looks whether every patch applies, whether what it names is there, and whether
                                      every row has a patch or a reason
 
-CXX, SEEDS (2000) and JOBS can be set. A killer has to fail by a check that has a name: a test case, an invariant, a
-promise of the engine's own (RAFT_ASSERT). A crash of a test, an endless run and a compile error are nobody's kill.
+CXX, SEEDS (2000) and JOBS can be set; STORIES=1 prints the explorer's stories. A killer has to fail by a check that has
+a name: a test case, an invariant, a promise of the engine's own (RAFT_ASSERT). A crash of a test, an endless run and a
+compile error are nobody's kill.
 """
 
 import os
@@ -144,6 +146,8 @@ def report(patch, killer, run):
     how = f"killed{after(run, killer)}" if good else f"NOT KILLED ({run.how}, {run.seconds:.0f} s)"
     what = " ".join(run.what.split())[:200]
     print(f"{patch.name:56} {killer.program:27} {run.seconds:6.2f} s  {how}: {what}", flush=True)
+    if os.environ.get("STORIES"):
+        print(run.story, end="", flush=True)
     return good
 
 
@@ -165,6 +169,13 @@ def run_all(chosen, seeds, scratch):
     return kills.count(True), kills.count(False)
 
 
+def killed_by(every, wanted):
+    """The patches that have such killers, with those alone."""
+    for patch in every:
+        patch.killers = [k for k in patch.killers if wanted(k.program)]
+    return [patch for patch in every if patch.killers]
+
+
 def main(arguments):
     if arguments == ["--check"]:
         return 0 if check() else 1
@@ -172,9 +183,9 @@ def main(arguments):
     if arguments == ["--all"]:
         chosen = every
     elif arguments == ["--fast"]:
-        for patch in every:
-            patch.killers = [k for k in patch.killers if k.program not in (programs.SIMULATOR, programs.EXPLORER)]
-        chosen = [patch for patch in every if patch.killers]
+        chosen = killed_by(every, lambda program: program not in (programs.SIMULATOR, programs.EXPLORER))
+    elif arguments == ["--explorer"]:
+        chosen = killed_by(every, lambda program: program == programs.EXPLORER)
     elif any(a.startswith("-") for a in arguments):
         print(__doc__)
         return 2

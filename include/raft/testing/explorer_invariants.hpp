@@ -16,6 +16,7 @@
 #include <array>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <raft/testing/explorer_facts.hpp>
@@ -29,6 +30,7 @@ struct step_facts {
   bool restarted = false;
   std::span<const kept_message> sent{};
   std::span<const read_answer> answers{};
+  std::span<const index_t> executed{};
 };
 
 namespace explorer_rules {
@@ -184,6 +186,13 @@ inline bool reads_are_linearizable(const step_facts& s) {
   });
 }
 
+/// A command is executed once, in the order of the log, while the server lives; a snapshot leads forward only. A state
+/// that goes back and is made good within the step is what nobody sees afterwards [paper §5.3, lastApplied; §7].
+inline bool executes_forward(const step_facts& s) {
+  index_t last = s.restarted ? index_t{} : s.before.applied;
+  return std::all_of(s.executed.begin(), s.executed.end(), [&last](index_t i) { return std::exchange(last, i) < i; });
+}
+
 /// No step here fails a write, so none ends a server.
 inline bool nobody_fails(const step_facts& s) { return !s.after.failed; }
 
@@ -336,6 +345,7 @@ inline constexpr std::array step_rules{
     step_rule{"speaks of what is durable", "I32 I34 I35, paper 5.1", explorer_rules::speaks_of_what_is_durable},
     step_rule{"appends show the log", "I33, Figure 2", explorer_rules::appends_show_the_log},
     step_rule{"reads are linearizable", "I39, paper 8", explorer_rules::reads_are_linearizable},
+    step_rule{"executes forward, each command once", "I29, paper 5.3", explorer_rules::executes_forward},
     step_rule{"nobody fails", "no write failed", explorer_rules::nobody_fails},
 };
 

@@ -270,8 +270,10 @@ class reactions {
     }
     const std::vector<kept_message> sent = std::exchange(n->transport().sent, {});
     const std::vector<read_answer> answers = std::exchange(n->machine().answers, {});
+    const std::vector<index_t> executed = std::exchange(n->machine().executed, {});
     server_facts after = facts_of(*n);
-    e.broken = first_broken(step_rules, step_facts{before.facts, after, in.what == act::crash, sent, answers});
+    e.broken =
+        first_broken(step_rules, step_facts{before.facts, after, in.what == act::crash, sent, answers, executed});
     e.beyond = after.term.value > scope_.max_term || (scope_.max_log != 0 && after.log.last().value > scope_.max_log) ||
                after.waiting > scope_.max_waiting || std::any_of(sent.begin(), sent.end(), [this](const auto& m) {
                  const auto* append = std::get_if<append_entries>(&m.what.body);

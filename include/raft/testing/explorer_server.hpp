@@ -2,7 +2,7 @@
 
 // The servers that the explorer explores [battery, part of explorer.hpp]: the shipping node on policies that are
 // values. A Transport that keeps what was sent, a Log that knows what is durable and what is not, a Clock that stands
-// still, and a wrapper around the user's state machine that keeps what reads were told.
+// still, and a wrapper around the user's state machine that keeps what it executed and what reads were told.
 
 #include <cstddef>
 #include <cstdint>
@@ -97,10 +97,15 @@ template <class Machine>
 struct explored_machine {
   Machine inner{};
   std::vector<read_answer> answers{};
+  std::vector<index_t> executed{};  ///< Of each command and of each snapshot that replaced the state, in order.
 
-  void apply(const entry& e) { inner.apply(e); }
+  void apply(const entry& e) {
+    inner.apply(e);
+    executed.push_back(e.index);
+  }
   result<void> write_snapshot(auto& sink) { return inner.write_snapshot(sink); }
   result<void> restore(auto& source) { return inner.restore(source); }
+  void on_restore(const snapshot_meta& s) { executed.push_back(s.index); }
   void on_read(std::uint64_t context, read_fate what, index_t index) { answers.push_back({context, what, index}); }
   template <class Writer>
   void canonical(Writer& w) const {
