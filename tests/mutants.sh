@@ -6,9 +6,14 @@
 #   bash tests/mutants.sh --fast       every patch that a test kills, by tests alone
 #   bash tests/mutants.sh --explorer   every patch that the explorer finds, by it alone
 #   bash tests/mutants.sh B60 rule_... those whose names begin so
+#   bash tests/mutants.sh --general    every operator, condition and statement of the headers, by tests alone (40 min)
 #   bash tests/mutants.sh --check      whether every patch applies and names what is there; builds nothing
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ "${1:-}" = --check ] || bash tests/support/install.sh g++ python3 doctest-dev
+if [ "${1:-}" = --general ]; then
+  bash tests/support/install.sh clang-19 libclang-19-dev python3-clang-19
+  exec nice python3 tests/mutants/general.py "${@:2}"
+fi
 exec nice python3 tests/mutants/rows.py "$@"

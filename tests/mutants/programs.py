@@ -9,6 +9,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import time
 
@@ -17,7 +18,7 @@ ROOT = HERE.parents[1]
 SIMULATOR = "simulator"
 EXPLORER = "explorer"
 MAIN = ROOT / "tests/support/main.cpp"
-EXTRA = {"impl/allocation_test": [ROOT / "bench/support/allocations.cpp"]}
+REACHED = HERE / "reached.cpp"
 PRECOMPILED = ("doctest/doctest.h", "algorithm", "functional", "map", "memory", "optional", "span", "sstream", "string",
                "variant", "vector", "raft/raft.hpp", "raft/memory_log.hpp", "support/cluster.hpp")
 
@@ -61,17 +62,19 @@ def sources_of(program):
     if program in (SIMULATOR, EXPLORER):
         return [source_of(program)]
     support = sorted(path for path in included(source_of(program)) if path.parent.name == "support")
-    return [source_of(program), MAIN, *EXTRA.get(program, []), *(path for path in support if path.suffix == ".cpp")]
+    more = [path for path in support if path.suffix == ".cpp"]
+    return [source_of(program), MAIN, REACHED, *more]
 
 
 class Programs:
-    def __init__(self, include, scratch, jobs=os.cpu_count()):
+    def __init__(self, include, scratch, jobs=os.cpu_count(), compiler="g++"):
         self.include = pathlib.Path(include)
         self.scratch = pathlib.Path(scratch)
         self.scratch.mkdir(parents=True, exist_ok=True)
-        self.compiler = os.environ.get("CXX", "g++")
+        self.compiler = os.environ.get("CXX", compiler)
         self.jobs = jobs
-        self.flags = ["-std=c++20", "-w", "-DRAFT_CHECKED=1", f"-I{self.include}", f"-I{ROOT / 'tests'}"]
+        where = [f"-I{self.include}", f"-I{ROOT / 'tests'}"]
+        self.flags = ["-std=c++20", "-w", "-Wno-narrowing", "-DRAFT_CHECKED=1", *where]
         self.objects = {}
         self.precompiled = False
 
@@ -100,14 +103,16 @@ class Programs:
             return
         self.precompiled = True
         head.write_text(f'#include "{HERE / "switch.hpp"}"\n' + "".join(f"#include <{n}>\n" for n in PRECOMPILED))
-        self._call([self.compiler, "-O0", *self.flags, "-x", "c++-header", head, "-o", f"{head}.gch"])
+        once = ["-fpch-instantiate-templates"] if "clang" in self.compiler else []
+        self._call([self.compiler, "-O0", *self.flags, *once, "-x", "c++-header", head, "-o", f"{head}.gch"])
 
     def _compile(self, source):
         if source in self.objects:
             return self.objects[source]
         made = self.scratch / (str(source.relative_to(ROOT)).replace("/", ".") + ".o")
         long_runs = source in map(source_of, (SIMULATOR, EXPLORER))
-        head = HERE / "switch.hpp" if source == MAIN or long_runs else self.scratch / "precompiled.hpp"
+        alone = source in (MAIN, REACHED) or long_runs or "RAFT_ASSERT_FAILED" in source.read_text(encoding="utf-8")
+        head = HERE / "switch.hpp" if alone else self.scratch / "precompiled.hpp"
         how = ["-O1"] if long_runs else ["-O0"]
         if source == source_of(EXPLORER):
             how = ["-O2", "-URAFT_CHECKED", "-DRAFT_CHECKED=0"]  # what finds a mutant is to be an invariant
@@ -120,13 +125,13 @@ class Programs:
 
     # ------------------------------------------------------------------------------------------------ runs
 
-    def test(self, program, mutant=None, case=None, limit=20.0):
-        """One test case, or all up to the first failure."""
+    def test(self, program, mutant=None, cases=(), limit=20.0):
+        """These test cases, or all, up to the first failure. The limit is in seconds of processor time."""
         arguments = [self.path(program), "--no-colors", "--abort-after=1", "--no-version"]
-        if case:
-            arguments.append("--test-case=" + case.replace("\\", "\\\\").replace(",", "\\,"))
+        if cases:
+            arguments.append("--test-case=" + ",".join(c.replace("\\", "\\\\").replace(",", "\\,") for c in cases))
         code, text, seconds = self._run(arguments, mutant, limit)
-        return Run(*_verdict_of_test(code, text, case), 1, seconds)
+        return Run(*_verdict_of_test(code, text, cases), 1, seconds)
 
     def simulate(self, mutant, first, last, events=20000, limit=600.0):
         """Seeds, up to the first that breaks an invariant."""
@@ -155,34 +160,38 @@ class Programs:
         return Run("failed", f"{found[1]} ({scope}, a story of {steps[1]} steps)", int(states[1]), seconds, story)
 
     def reached(self, program):
-        """Runs all of a program with no mutant on. The numbers of those that it came by, and how long it took."""
+        """Runs all of a program with no mutant on: [(name, seconds, numbers)], for each of its test cases, in order,
+        the mutants that it comes by."""
         seen = self.scratch / "reached"
         seen.unlink(missing_ok=True)
-        code, text, seconds = self._run([self.path(program), "--no-colors"], None, 600.0, {"RAFT_REACHED": str(seen)})
+        code, text, _ = self._run([self.path(program), "--no-colors"], None, 600.0, {"RAFT_REACHED": str(seen)})
         if code != 0:
             raise SystemExit(f"{program} fails without any mutant:\n{text[-3000:]}")
-        return set(map(int, seen.read_text().split())) if seen.exists() else set(), seconds
+        lines = (line.split("\t") for line in seen.read_text(encoding="utf-8").splitlines())
+        return [(name, float(seconds), set(map(int, numbers.split()))) for seconds, name, numbers in lines]
 
     def _run(self, arguments, mutant, limit, more=()):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("RAFT_")} | dict(more)
+        environment["RAFT_SECONDS"] = str(int(limit))
         if mutant is not None:
             environment["RAFT_MUTANT"] = str(mutant)
         began = time.monotonic()
         try:
-            done = subprocess.run(list(map(str, arguments)), env=environment, cwd=self.scratch, timeout=limit,
+            done = subprocess.run(list(map(str, arguments)), env=environment, cwd=self.scratch, timeout=5 * limit,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         except subprocess.TimeoutExpired as late:
             return None, (late.stdout or b"").decode(errors="replace"), time.monotonic() - began
-        return done.returncode, done.stdout.decode(errors="replace"), time.monotonic() - began
+        code = None if done.returncode == -signal.SIGXCPU else done.returncode
+        return code, done.stdout.decode(errors="replace"), time.monotonic() - began
 
 
-def _verdict_of_test(code, text, case):
+def _verdict_of_test(code, text, cases):
     if code is None:
         return "endless", ""
     ran = re.search(r"test cases:\s+(\d+) \|", text)
     if code == 0:
-        if case and (not ran or ran[1] == "0"):
-            raise SystemExit(f"no test case is called: {case}")
+        if cases and (not ran or int(ran[1]) < len(cases)):
+            raise SystemExit(f"no test cases are called: {cases}")
         return "passed", ""
     broken = re.search(r"^raft: .*?([\w./]+):(\d+): broken: (.*)$", text, re.MULTILINE)
     if broken:

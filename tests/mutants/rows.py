@@ -138,7 +138,7 @@ def run_killer(built, number, killer, seeds):
         return built.simulate(number, 1, seeds)
     if killer.program == programs.EXPLORER:
         return built.explore(number, killer.what)
-    return built.test(killer.program, number, killer.what)
+    return built.test(killer.program, number, [killer.what])
 
 
 def report(patch, killer, run):

@@ -4,11 +4,10 @@
 // copies that the scripts beside this file build; the engine's own headers know nothing of it.
 //
 //   RAFT_MUTANT=17    mutant 17 is on; without it none is
-//   RAFT_REACHED=F    none is on, and at its end the program adds to the file F the numbers of those that it came by
+//   RAFT_REACHED=F    none is on, and `reached` notes which ones the program comes by (reached.cpp writes them to F)
 //
 // In constant evaluation no mutant is on: what a static_assert says is about the engine as it ships.
 
-#include <cstdio>
 #include <cstdlib>
 #include <type_traits>
 
@@ -18,30 +17,14 @@ inline constexpr int most = 1 << 15;
 inline constexpr int none = -1;
 inline constexpr int recording = -2;
 
-struct reached_numbers {
-  const char* file = std::getenv("RAFT_REACHED");
-  bool seen[most] = {};
-
-  ~reached_numbers() {
-    if (file == nullptr) return;
-    std::FILE* out = std::fopen(file, "a");
-    if (out == nullptr) return;
-    for (int number = 0; number < most; ++number) {
-      if (seen[number]) std::fprintf(out, "%d\n", number);
-    }
-    std::fclose(out);
-  }
-};
-
-inline reached_numbers reached;
+inline bool reached[most] = {};
 inline const int active = [] {
-  const char* number = std::getenv("RAFT_MUTANT");
-  if (number != nullptr) return std::atoi(number);
-  return reached.file != nullptr ? recording : none;
+  if (const char* number = std::getenv("RAFT_MUTANT")) return std::atoi(number);
+  return std::getenv("RAFT_REACHED") != nullptr ? recording : none;
 }();
 
 [[gnu::noinline]] inline bool record(int number) {
-  reached.seen[number] = true;
+  reached[number] = true;
   return false;
 }
 
@@ -64,13 +47,13 @@ constexpr bool greater_equal(int number, const auto& a, const auto& b) { return 
 constexpr bool equal(int number, const auto& a, const auto& b) { return raft_mutant(number) ? a != b : a == b; }
 constexpr bool not_equal(int number, const auto& a, const auto& b) { return raft_mutant(number) ? a == b : a != b; }
 
-/// One more, or one less, where the value is a number or one of the engine's.
+/// One more, or one less, where the value is a number, a place in a row, or one of the engine's.
 template <class Value>
 constexpr Value off(int number, int by, Value v) {
-  if constexpr (std::is_integral_v<Value>) {
-    return raft_mutant(number) ? static_cast<Value>(v + static_cast<Value>(by)) : v;
-  } else if constexpr (requires { Value{v.value}; }) {
+  if constexpr (requires { Value{v.value}; }) {
     return raft_mutant(number) ? Value{v.value + static_cast<decltype(v.value)>(by)} : v;
+  } else if constexpr (requires { static_cast<Value>(v + by); }) {
+    return raft_mutant(number) ? static_cast<Value>(v + by) : v;
   } else {
     return v;
   }
