@@ -328,3 +328,148 @@ TEST_CASE("for_each: each name shows its own number") {
   const counters c;
   for (const auto& row : raft::detail::metric_rows) CHECK(places.insert(&(c.*row.value)).second);
 }
+
+TEST_CASE("counting_observer: each event counts where its name says, and nowhere else") {
+  counting_observer o;
+  counters expected;
+  const auto counts = [&o, &expected](const auto& event) {
+    o.on(event);
+    return o.counts() == expected;
+  };
+  expected.term = 5, expected.committed = 8, expected.applied = 7;
+  CHECK(counts(events::started{1_n, 5_t, 8_i, 7_i}));
+  expected.committed = 9;
+  CHECK(counts(events::commit_advanced{9_i, 5_t}));
+  expected.applied = 9;
+  CHECK(counts(events::applied{9_i}));
+  expected.truncations = 1;
+  CHECK(counts(events::log_truncated{7_i}));
+  expected.snapshots_wanted = 1;
+  CHECK(counts(events::snapshot_wanted{2_n, 9_i}));
+  expected.peers_lost = 1;
+  CHECK(counts(events::peer_lost_log{2_n, 9_i, 3_i}));
+  expected.failed = 1;
+  CHECK(counts(events::node_failed{}));
+  expected.fates_applied = 3;
+  CHECK(counts(events::fate_told{4_i, 6_i, 5_t, fate::applied}));
+  expected.fates_dropped = 2;
+  CHECK(counts(events::fate_told{4_i, 5_i, 5_t, fate::dropped}));
+  expected.fates_unknown = 4;
+  CHECK(counts(events::fate_told{4_i, 7_i, 5_t, fate::unknown}));
+  const auto ended = [](fate what) {
+    events::forwarded_ended e{};
+    e.what = what;
+    return e;
+  };
+  expected.forwarded_applied = 1;
+  CHECK(counts(ended(fate::applied)));
+  expected.forwarded_dropped = 1;
+  CHECK(counts(ended(fate::dropped)));
+  expected.forwarded_unknown = 1;
+  CHECK(counts(ended(fate::unknown)));
+  expected.transfers_done = 1;
+  CHECK(counts(events::transfer_ended{2_n, transfer_fate::done}));
+  expected.transfers_timed_out = 1;
+  CHECK(counts(events::transfer_ended{2_n, transfer_fate::timed_out}));
+  expected.transfers_aborted = 1;
+  CHECK(counts(events::transfer_ended{2_n, transfer_fate::aborted}));
+  const auto promotion = [](promotion_fate what) {
+    events::promotion_ended e{};
+    e.what = what;
+    return e;
+  };
+  expected.promotions_done = 1;
+  CHECK(counts(promotion(promotion_fate::promoted)));
+  expected.promotions_too_slow = 1;
+  CHECK(counts(promotion(promotion_fate::too_slow)));
+  expected.promotions_aborted = 1;
+  CHECK(counts(promotion(promotion_fate::aborted)));
+}
+
+TEST_CASE("counting_observer: a request that is refused counts by its kind and its reason") {
+  const auto after_one = [](request_kind what, errc why) {
+    counting_observer o;
+    o.on(events::request_refused{what, why});
+    return o.counts();
+  };
+  counters expected;
+  expected.proposals_refused = expected.proposals_refused_busy = 1;
+  CHECK(after_one(request_kind::proposal, errc::busy) == expected);
+  expected = {};
+  expected.proposals_refused = expected.proposals_refused_not_leader = 1;
+  CHECK(after_one(request_kind::proposal, errc::not_leader) == expected);
+  expected = {};
+  expected.proposals_refused = expected.proposals_refused_transferring = 1;
+  CHECK(after_one(request_kind::proposal, errc::transferring) == expected);
+  expected = {};
+  expected.reads_refused = 1;
+  CHECK(after_one(request_kind::read, errc::not_leader) == expected);
+  expected = {};
+  expected.reads_too_stale = 1;
+  CHECK(after_one(request_kind::read, errc::too_stale) == expected);
+  expected = {};
+  expected.changes_refused = 1;
+  CHECK(after_one(request_kind::change, errc::busy) == expected);
+  expected = {};
+  expected.transfers_refused = 1;
+  CHECK(after_one(request_kind::transfer, errc::busy) == expected);
+}
+
+TEST_CASE("counting_observer: a message that is ignored counts by its reason") {
+  const auto after_one = [](ignored_reason why) {
+    counting_observer o;
+    o.on(events::message_ignored{2_n, why});
+    return o.counts();
+  };
+  counters expected;
+  expected.ignored = 1;
+  CHECK(after_one(ignored_reason::stale_answer) == expected);
+  expected.vote_requests_ignored = 1;
+  CHECK(after_one(ignored_reason::has_leader) == expected);
+  expected.vote_requests_ignored = 0;
+  expected.campaigns_declined = 1;
+  CHECK(after_one(ignored_reason::would_not_lead) == expected);
+  CHECK(after_one(ignored_reason::cannot_campaign) == expected);
+  expected.campaigns_declined = 0;
+  expected.forwarded_ignored = 1;
+  CHECK(after_one(ignored_reason::maybe_taken) == expected);
+  expected.forwarded_ignored = 0;
+  expected.read_requests_ignored = 1;
+  CHECK(after_one(ignored_reason::asks_too_much) == expected);
+}
+
+TEST_CASE(
+    "counting_observer: a leader change is another leader than the last one, by whatever way it is lost sight of") {
+  counting_observer o;
+  const auto becomes = [&o](term_t term, role_kind role, node_id leader) {
+    o.on(events::role_changed{1_n, term, role, leader});
+  };
+  becomes(1_t, role_kind::follower, 2_n);
+  becomes(2_t, role_kind::follower, nobody);
+  becomes(2_t, role_kind::follower, 2_n);
+  CHECK(o.counts().leader_changes == 1);
+  becomes(3_t, role_kind::follower, 3_n);
+  CHECK(o.counts().leader_changes == 2);
+  CHECK(o.counts().leader == 3);
+  CHECK(o.counts().elections_won == 0);
+  CHECK(o.counts().step_downs == 0);
+}
+
+TEST_CASE("counting_observer: the membership in force is shown, joint or not") {
+  counting_observer o;
+  configuration now = voters(3);
+  now.outgoing = {1_n, 2_n};
+  now.learners = {7_n};
+  events::configuration_changed e{};
+  e.now = &now;
+  o.on(e);
+  CHECK(o.counts().voters == 3);
+  CHECK(o.counts().learners == 1);
+  CHECK(o.counts().joint == 1);
+  now = voters(2);
+  o.on(e);
+  CHECK(o.counts().voters == 2);
+  CHECK(o.counts().learners == 0);
+  CHECK(o.counts().joint == 0);
+  CHECK(o.counts().configuration_changes == 2);
+}

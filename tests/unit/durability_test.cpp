@@ -4,6 +4,7 @@
 #include <raft/durability.hpp>
 
 #include <set>
+#include <vector>
 
 #include "support/letter.hpp"
 #include "support/printing.hpp"
@@ -188,4 +189,32 @@ TEST_CASE("durability: random writes and completions in any order, against the t
       REQUIRE(d.issued() == mark_t{t.issued()});
     }
   }
+}
+
+TEST_CASE("durability: its form holds marks as what is above the durable one, and everything that is under way") {
+  const auto form = [](const durability& d) {
+    std::vector<std::uint64_t> out;
+    const auto put = [&out](const auto& value) {
+      if constexpr (requires { value.value; }) {
+        out.push_back(value.value);
+      } else {
+        out.push_back(value);
+      }
+    };
+    auto words = [&put](const auto&... values) { (put(values), ...); };
+    d.canonical(words);
+    return out;
+  };
+  const auto busy = [](std::uint64_t first_mark) {
+    durability d{5_i};
+    for (std::uint64_t i = 0; i < 6; ++i) d.appended(mark_t{first_mark + i}, index_t{6 + i});
+    CHECK(d.completed(mark_t{first_mark}, mark_t{first_mark}));
+    CHECK(d.completed(mark_t{first_mark + 5}, mark_t{first_mark + 5}));
+    CHECK(d.completed(mark_t{first_mark + 2}, mark_t{first_mark + 3}));
+    return d;
+  };
+  CHECK(form(durability{5_i}) == std::vector<std::uint64_t>{0, 5, 0, 0});
+  // 5 above; 6 is durable; five under way, each with its mark and its end; two completed early, in the order of marks.
+  CHECK(form(busy(1)) == std::vector<std::uint64_t>{5, 6, 5, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11, 2, 2, 3, 5, 5});
+  CHECK(form(busy(100)) == form(busy(1)));
 }

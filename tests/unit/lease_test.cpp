@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <raft/lease.hpp>
 
+#include <vector>
+
 using namespace raft;
 
 TEST_CASE("lease: none until a round is echoed") {
@@ -66,4 +68,33 @@ TEST_CASE("vote_promise: binds to one, until its end") {
   CHECK_FALSE(p.binds(node_id{2}, 100));
   p.give(nobody, 200);
   CHECK(p.binds(node_id{1}, 199));
+}
+
+TEST_CASE("lease: its form holds what is under way and what is held, and of the times those that count") {
+  const auto form = [](const lease<int>& l) {
+    std::vector<std::uint64_t> out;
+    auto words = [&out](const auto&... w) { (out.push_back(static_cast<std::uint64_t>(w)), ...); };
+    l.canonical(words, [&out](int time) { out.push_back(1000 + static_cast<std::uint64_t>(time)); });
+    return out;
+  };
+  lease<int> l;
+  CHECK(form(l) == std::vector<std::uint64_t>{0, 0, 0});
+  l.begin_round(7, 10);
+  CHECK(form(l) == std::vector<std::uint64_t>{7, 0, 0, 1010});
+  l.confirm(7);
+  CHECK(l.holds(15, 100));
+  CHECK(form(l) == std::vector<std::uint64_t>{0, 1, 0, 1010, 1015});
+  l.end_for_good();
+  CHECK(form(l) == std::vector<std::uint64_t>{0, 0, 1});
+}
+
+TEST_CASE("lease: a question before the round began that renewed it ends it") {
+  lease<int> l;
+  l.begin_round(1, 10);
+  l.confirm(1);
+  CHECK_FALSE(l.holds(9, 100));
+  CHECK_FALSE(l.holds(11, 100));
+  l.begin_round(2, 11);
+  l.confirm(2);
+  CHECK(l.holds(11, 100));
 }

@@ -24,6 +24,8 @@ member busy() {
   p.waiting = true;
   p.prompt = false;
   p.suspicion = 3;
+  p.requested = true;
+  p.carried = true;
   p.heard_at = 77;
   return p;
 }
@@ -42,6 +44,8 @@ TEST_CASE("become_probe: asks from there on, but never at or below what matches 
   CHECK(p.match == 4_i);
   p.become_probe(2_i);
   CHECK(p.next == 5_i);
+  p.become_probe(4_i);
+  CHECK(p.next == 5_i);
 }
 
 TEST_CASE("become_replicate: goes on behind what matches, and nothing is under way") {
@@ -52,6 +56,7 @@ TEST_CASE("become_replicate: goes on behind what matches, and nothing is under w
   CHECK_FALSE(p.waiting);
   CHECK(p.prompt);
   CHECK(p.suspicion == 0);
+  CHECK_FALSE(p.requested);
   CHECK(p.inflight.empty());
 }
 
@@ -63,6 +68,7 @@ TEST_CASE("become_snapshot: begins at the first byte of that snapshot") {
   CHECK(p.snapshot_id == 7);
   CHECK(p.snapshot_offset == 0);
   CHECK(p.moved_at == 30);
+  CHECK_FALSE(p.carried);
   CHECK_FALSE(p.waiting);
   CHECK(p.inflight.empty());
   CHECK(p.match == 4_i);
@@ -87,6 +93,7 @@ TEST_CASE("become_lost: nothing is under way, and what it acknowledged is rememb
   member p = busy();
   p.become_lost();
   CHECK(p.state == progress_state::lost);
+  CHECK_FALSE(p.waiting);
   CHECK(p.inflight.empty());
   CHECK(p.match == 4_i);
 }

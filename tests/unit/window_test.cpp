@@ -4,6 +4,7 @@
 #include <raft/window.hpp>
 
 #include <deque>
+#include <vector>
 
 #include "support/letter.hpp"
 
@@ -83,4 +84,30 @@ TEST_CASE("window: a copy is independent") {
   copy.release_to(1_i);
   CHECK(w.bytes() == 5);
   CHECK(copy.bytes() == 6);
+}
+
+TEST_CASE("window: its form holds the bytes of each, whatever was held before and wherever it lies") {
+  const auto form = [](const window& w) {
+    std::vector<std::uint64_t> out;
+    const auto put = [&out](const auto& value) {
+      if constexpr (requires { value.value; }) {
+        out.push_back(value.value);
+      } else {
+        out.push_back(value);
+      }
+    };
+    auto words = [&put](const auto&... values) { (put(values), ...); };
+    w.canonical(words);
+    return out;
+  };
+  window w;
+  CHECK(form(w) == std::vector<std::uint64_t>{0});
+  for (std::uint64_t i = 1; i <= 3; ++i) w.push(index_t{i}, 10 * i);
+  CHECK(form(w) == std::vector<std::uint64_t>{3, 1, 10, 2, 20, 3, 30});
+  w.release_to(2_i);
+  w.push(4_i, 40);
+  w.push(9_i, 50);  // around the end of the ring
+  CHECK(form(w) == std::vector<std::uint64_t>{3, 3, 30, 4, 40, 9, 50});
+  w.clear();
+  CHECK(form(w) == std::vector<std::uint64_t>{0});
 }
