@@ -158,6 +158,15 @@ TEST_CASE("superseded: one sync of many appends is answered once, by the last of
   CHECK(b->only<append_entries_reply>() == matched(5_i, 4));
 }
 
+TEST_CASE("superseded: of one round, too, and of entries that came twice, the last answer is enough") {
+  auto b = follower();
+  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 0_i, {{1, "x"}}, 7)));
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 0_i, {{1, "y"}}, 7)));
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 0_i, {{1, "y"}}, 7)));
+  CHECK(b->persisted());
+  CHECK(b->only<append_entries_reply>() == matched(2_i, 7));
+}
+
 TEST_CASE("superseded: answers that say less than what is unsaid are not swallowed") {
   auto b = follower({{1, "x"}});
   CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 0_i, {{1, "y"}}, 3)));
@@ -405,6 +414,7 @@ TEST_CASE("fail: a failed write stops the node, and it says nothing any more [B1
     CHECK(b->propose("x").error().code == errc::failed);
     CHECK(b->read(1).error().code == errc::failed);
     CHECK(b->take_snapshot().error().code == errc::failed);
+    CHECK(b->request_snapshot().error().code == errc::failed);
     CHECK(b->report({1_m, 1_m}).error().code == errc::failed);
     CHECK(b->executed(1_i).error().code == errc::failed);
     b->campaign();

@@ -11,7 +11,7 @@ into !=, && into ||, a sum or a difference is off by one, next() and previous() 
 the other one, a loop is skipped, a statement or an early return is dropped. All of them are in one scratch copy of the
 headers, each behind its switch (switch.hpp). Each test program is compiled once over that copy and says which test
 cases come by which mutants; then each mutant is run in those, the programs named after its header first, then the
-quickest, until a check that has a name fails (`failed`) or a promise of the engine's own (`asserted`).
+quickest, twelve at most, until a check that has a name fails (`failed`) or a promise of the engine's own (`asserted`).
 
 A mutant that is in equivalent.txt, with the reason, is not run. A run that crashes, or never ends, kills nothing, and
 is listed apart; so are mutants that no test comes by. In constant evaluation no mutant is on.
@@ -35,8 +35,9 @@ import programs
 RAFT = programs.ROOT / "include/raft"
 EQUIVALENT = programs.HERE / "equivalent.txt"
 NOT_ENGINE = re.compile(r"^unit/(kv_|explorer_|linearizability_)")
-BAD_RUNS = 4  # crashes or endless runs of a mutant before nothing more is asked of it
-LONG, LONG_OF_OWN = 0.2, 2.0  # seconds: test cases that take longer are left out, by program
+BAD_RUNS = 2  # crashes or endless runs of a mutant before nothing more is asked of it
+MOST_PROGRAMS = 12  # that a mutant is run in
+LONG, LONG_OF_OWN = 0.1, 1.0  # seconds: test cases that take longer are left out, by program
 GOAL = 90  # percent
 HOWS = ("failed", "asserted", "survived", "not reached", "endless", "crashed")
 OPERATORS = {"<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal"}
@@ -438,7 +439,7 @@ class Pass:
             own = pathlib.Path(mutant.file).stem in program
             quick = [c for c in cases if c[1] < (LONG_OF_OWN if own else LONG)]
             found.append((not own, sum(c[1] for c in quick), program, quick))
-        return [(program, cases) for _, _, program, cases in sorted(found)]
+        return [(program, cases) for _, _, program, cases in sorted(found)[:MOST_PROGRAMS]]
 
 
 def behind(cases, text):
@@ -460,12 +461,15 @@ def report(chosen, verdicts):
             left.append(f"{how:11} {mutant.key()}   [line {mutant.line}] {by}")
     total = sum(by_file.values(), collections.Counter())
     print("Not killed:", *left, sep="\n")
-    print(f"\n{'file':24}" + "".join(f"{head:>13}" for head in ("mutants", *HOWS, "equivalent", "score")))
+    print(f"\n{'file':24}" + "".join(f"{head:>13}" for head in ("mutants", *HOWS, "equivalent", "score", "of ended")))
     score = 100.0
     for name, count in [*sorted(by_file.items()), ("all", total)]:
         counted = count.total() - count["equivalent"]
-        score = 100 * (count["failed"] + count["asserted"]) / counted if counted else 100.0
-        cells = (count.total(), *(count[how] for how in HOWS), count["equivalent"], f"{score:.1f} %")
+        killed, ended = count["failed"] + count["asserted"], counted - count["endless"] - count["crashed"]
+        score = 100 * killed / counted if counted else 100.0
+        of_ended = 100 * killed / ended if ended else 100.0
+        cells = (count.total(), *(count[how] for how in HOWS), count["equivalent"])
+        cells = (*cells, f"{score:.1f} %", f"{of_ended:.1f} %")
         print(f"{name:24}" + "".join(f"{cell:>13}" for cell in cells))
     return score
 
