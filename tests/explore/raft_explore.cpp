@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+#include <sys/resource.h>
+
 #include <raft/testing/explorer.hpp>
 
 #include "scopes.hpp"
@@ -103,7 +105,7 @@ bool show(const exploration_scope& s, const wishes& w, const std::map<std::strin
   const auto expected = known.find(s.name);
   const bool as_known = w.known.empty() || (expected != known.end() && expected->second == e.states);
   total += e.states;
-  std::printf("%-18s %-10s %10llu %12llu %5u %8zu %6zu %8.1f\n", s.name.c_str(),
+  std::printf("%-20s %-10s %10llu %12llu %5u %8zu %6zu %8.1f\n", s.name.c_str(),
               e.complete ? "COMPLETE" : (e.broken ? "BROKEN" : "refused"), static_cast<unsigned long long>(e.states),
               static_cast<unsigned long long>(e.unreduced), e.depth, e.server_states, e.messages, took.count());
   if (e.refused != nullptr) std::printf("  %s\n", e.refused);
@@ -115,6 +117,13 @@ bool show(const exploration_scope& s, const wishes& w, const std::map<std::strin
   }
   std::fflush(stdout);
   return e.complete && as_known;
+}
+
+/// The most memory that the process ever had, in MB.
+long peak_megabytes() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  return used.ru_maxrss / 1024;
 }
 
 }  // namespace
@@ -133,20 +142,22 @@ int main(int count, char** words) {
   std::size_t passed = 0;
   std::size_t chosen = 0;
   std::uint64_t total = 0;
+  const auto begin = std::chrono::steady_clock::now();
   if (!w.list) {
-    std::printf("%-18s %-10s %10s %12s %5s %8s %6s %8s\n", "scope", "", "states", "unreduced", "depth", "servers",
+    std::printf("%-20s %-10s %10s %12s %5s %8s %6s %8s\n", "scope", "", "states", "unreduced", "depth", "servers",
                 "mails", "seconds");
   }
   for (std::size_t i = 0; i < all.size(); ++i) {
     const exploration_scope& s = all[i];
-    if (w.list) std::printf("%-18s %s%s\n", s.name.c_str(), s.about.c_str(), i < quick ? "" : " (long)");
+    if (w.list) std::printf("%-20s %s%s\n", s.name.c_str(), s.about.c_str(), i < quick ? "" : " (long)");
     const bool named = std::find(w.names.begin(), w.names.end(), s.name) != w.names.end();
     if (w.list || !(named || w.all || (w.quick && i < quick))) continue;
     ++chosen;
     passed += show(s, w, known, total) ? 1 : 0;
   }
   if (w.list) return 0;
-  std::printf("%llu distinct states\n%zu passed, %zu failed\n", static_cast<unsigned long long>(total), passed,
-              chosen - passed);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  std::printf("%llu distinct states, %.0f s, at most %ld MB\n%zu passed, %zu failed\n",
+              static_cast<unsigned long long>(total), took.count(), peak_megabytes(), passed, chosen - passed);
   return chosen != 0 && passed == chosen ? 0 : 1;
 }

@@ -74,10 +74,14 @@ struct hashing_machine {
     return sink(payload{image});
   }
   result<void> restore(auto& source) {
-    const auto image = source();
-    if (!image) return image.error();
-    if (image->size() != 8) return {errc::corrupt, "an image of a hash has eight bytes"};
-    state = raft::detail::load_le<std::uint64_t>(image->data());
+    std::vector<std::byte> image;
+    for (auto piece = source();; piece = source()) {
+      if (!piece) return piece.error();
+      if (piece->empty()) break;
+      image.insert(image.end(), piece->begin(), piece->end());
+    }
+    if (image.size() != 8) return {errc::corrupt, "an image of a hash has eight bytes"};
+    state = raft::detail::load_le<std::uint64_t>(image.data());
     return {};
   }
   template <class Writer>
