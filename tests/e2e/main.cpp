@@ -396,7 +396,7 @@ void check_histories(const std::string& name, const cluster::words& options) {
   c.start_all();
   c.leader();
   recorder clients{c.clients(), 9, seed};
-  const auto end = steady::now() + std::chrono::seconds(15);
+  const auto end = steady::now() + std::chrono::seconds(10);
   while (steady::now() < end) {
     std::this_thread::sleep_for(milliseconds(400 + random() % 600));
     const int leader = c.leader();

@@ -11,31 +11,24 @@ command -v ninja >/dev/null && export CMAKE_GENERATOR=Ninja
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0
-failed=0
 
 check() { # NAME COMMAND...: the command succeeds
-  local name=$1
+  local name=$1 output="$work/output.$BASHPID"
   shift
-  if "$@" >"$work/output" 2>&1; then
-    passed=$((passed + 1))
+  if "$@" >"$output" 2>&1; then
+    echo passed >>"$work/answers"
   else
-    failed=$((failed + 1))
-    echo "FAILED package: $name"
-    tail -n 30 "$work/output"
+    echo "FAILED package: $name"$'\n'"$(tail -n 30 "$output")" >>"$work/answers"
   fi
 }
 
 check_refused() { # NAME TEXT COMMAND...: the command fails and says TEXT
-  local name=$1 text=$2
-  shift 2
-  if "$@" >"$work/output" 2>&1 || ! grep -q "$text" "$work/output"; then
-    failed=$((failed + 1))
-    echo "FAILED package: $name should be refused with '$text'"
-    tail -n 30 "$work/output"
-  else
-    passed=$((passed + 1))
-  fi
+  check "$1 should be refused with '$2'" refused "${@:2}"
+}
+
+refused() { # TEXT COMMAND...
+  local output
+  ! output=$("${@:2}" 2>&1) && grep -q "$1" <<<"$output"
 }
 
 consume() { # FOLDER BUILD [OPTION...]: configures, builds and runs a consumer
@@ -81,23 +74,29 @@ install_the_package() {
 check "install" install_the_package
 check "nothing but headers and packages" only_headers_and_packages
 
-found="-DCMAKE_PREFIX_PATH=$prefix"
-check "find_package" consume "$here/find_package" "$work/found" "$found"
-check "find_package, this version" consume "$here/find_package" "$work/same" "$found" -DWANTED_VERSION="$version"
-check_refused "find_package, a later minor version" "considered but not accepted" \
-  cmake -S "$here/find_package" -B "$work/later" "$found" -DWANTED_VERSION="$major.$((minor + 1))"
-check_refused "find_package, a later major version" "considered but not accepted" \
-  cmake -S "$here/find_package" -B "$work/major" "$found" -DWANTED_VERSION="$((major + 1)).0"
-check "pkg-config" by_pkg_config
-check "add_subdirectory" consume "$here/add_subdirectory" "$work/sub" -DRAFT_SOURCE="$source_dir"
-check "add_subdirectory, checked" consume "$here/add_subdirectory" "$work/sub" -DRAFT_SOURCE="$source_dir" \
-  -DRAFT_CHECKED=ON
+consumers() {
+  local found="-DCMAKE_PREFIX_PATH=$prefix"
+  check "find_package" consume "$here/find_package" "$work/found" "$found"
+  check "find_package, this version" consume "$here/find_package" "$work/same" "$found" -DWANTED_VERSION="$version"
+  check_refused "find_package, a later minor version" "considered but not accepted" \
+    cmake -S "$here/find_package" -B "$work/later" "$found" -DWANTED_VERSION="$major.$((minor + 1))"
+  check_refused "find_package, a later major version" "considered but not accepted" \
+    cmake -S "$here/find_package" -B "$work/major" "$found" -DWANTED_VERSION="$((major + 1)).0"
+  check "pkg-config" by_pkg_config
+  check "add_subdirectory" consume "$here/add_subdirectory" "$work/sub" -DRAFT_SOURCE="$source_dir"
+  check "add_subdirectory, checked" consume "$here/add_subdirectory" "$work/checked" -DRAFT_SOURCE="$source_dir" \
+    -DRAFT_CHECKED=ON
+}
 
+consumers &
 for file in "$source_dir"/examples/*/CMakeLists.txt; do
-  [ -e "$file" ] || continue
   folder=$(dirname "$file")
   check "example $(basename "$folder") alone" example "$folder"
 done
+wait
 
+grep -v '^passed$' "$work/answers"
+passed=$(grep -c '^passed$' "$work/answers")
+failed=$(grep -c '^FAILED ' "$work/answers")
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
