@@ -143,7 +143,6 @@ struct shadow {
   std::vector<std::pair<instant, index_t>> committed_seen{};
   bool write_refused = false;
   term_t term_before{};                    ///< When the call under way began [I12].
-  index_t last_before{};                   ///< Its log's end then [I13].
   std::vector<index_t> match_before{};     ///< By slot, while it leads [I10].
   std::vector<std::uint32_t> appends{};    ///< By slot: appends with entries sent in the call under way [I46].
   lease_promise promise{};                 ///< [I37]

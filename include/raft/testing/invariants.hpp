@@ -140,7 +140,6 @@ class invariants {
   void i10_progress(server& s, const server::status_type& status);
   void i11_honest_match(server& s, const server::status_type& status);
   void i12_elected_by_a_quorum(server& s, const glance& now);
-  [[nodiscard]] configuration counted_by(server& s, index_t commit);
   void i13_commit_rule(server& s, const glance& now);
   void i14_uncommitted_bytes(server& s, const server::status_type& status);
   void i15_configuration_in_force(server& s);

@@ -190,22 +190,6 @@ inline void invariants::i42_durable_on_a_quorum(server& s, index_t i, const char
   if (!kept) report(invariant, s, "no quorum holds entry %" PRIu64 " durably", i.value);
 }
 
-/// By whose quorum a leader has committed what is new: of the configuration in force; or, where the call wrote a
-/// change, of the one before, since nobody sees from outside whether it had committed by then.
-inline configuration invariants::counted_by(server& s, index_t commit) {
-  const shadow& sh = shadow_of(s);
-  const auto& changes = sh.image.configurations();
-  if (changes.empty() || changes.back().index <= std::max(commit, sh.last_before)) return s.configuration();
-  const std::uint64_t chain = sh.image.at(commit).chain;
-  const configuration& before =
-      changes.size() > 1 ? changes[changes.size() - 2].members : s.disk.image().snapshot().configuration;
-  const bool held = is_quorum(before, [&](node_id voter) {
-    const shadow* other = find_shadow(voter);
-    return other != nullptr && other->keeps(commit, chain);
-  });
-  return held ? before : s.configuration();
-}
-
 /// A leader commits an entry of its own term, which a quorum holds durably at that moment, and with it all before it.
 inline void invariants::i13_commit_rule(server& s, const glance& now) {
   const trail& log = shadow_of(s).image;
@@ -215,12 +199,11 @@ inline void invariants::i13_commit_rule(server& s, const glance& now) {
            log.at(now.commit).term.value, now.term.value);
     return;
   }
-  const configuration counted = counted_by(s, now.commit);
   for (index_t i = history_.last_committed().next(); i <= now.commit; i = i.next()) {
     const version* v = log.knows(i) ? history_.find(i, log.at(i).term) : nullptr;
     if (v == nullptr) return report("I13", s, "commits %" PRIu64 ", which it does not hold", i.value);
     if (v->term < now.term) counts_->add(meter::commits_of_older_terms);
-    history_.commit(now.term, *v, counted);
+    history_.commit(now.term, *v, s.configuration());
     if (v->kind == entry_kind::configuration) {
       counts_->add(meter::configurations_committed);
       if (!s.configuration().is_voter(s.id)) counts_->add(meter::leaders_removed);
@@ -315,7 +298,6 @@ inline void invariants::i19_snapshot(server& s, const memory_log& log, const sna
 
 inline void invariants::before_call(server& s) {
   shadow& sh = shadow_of(s);
-  sh.last_before = sh.image.last();
   sh.appends.assign(history_.servers.size(), 0);
   sh.term_before = s.look().term;
   const index_t committed = history_.last_committed();
