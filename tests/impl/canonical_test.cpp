@@ -12,6 +12,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_canonical_test {
+
 using namespace raft;
 using namespace story;
 
@@ -294,3 +296,5 @@ TEST_CASE("canonical: no number's form begins another one's") {
     }
   }
 }
+
+}  // namespace impl_canonical_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_commit_test {
+
 using namespace raft;
 using namespace story;
 
@@ -501,3 +503,5 @@ TEST_CASE("hand_over: of a machine that executes elsewhere as well") {
   CHECK(b->executed(4_i));
   CHECK(b->applied() == 4_i);
 }
+
+}  // namespace impl_commit_test

@@ -11,6 +11,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_connectivity_test {
+
 using namespace raft;
 using namespace story;
 
@@ -234,3 +236,5 @@ TEST_CASE("connectivity: a core of three of five, the others linked to it and to
     require_a_leader_that_stays(c);
   }
 }
+
+}  // namespace impl_connectivity_test

@@ -8,6 +8,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_election_test {
+
 using namespace raft;
 using namespace story;
 
@@ -666,3 +668,5 @@ TEST_CASE("may_campaign: no term is begun that every server would refuse, this o
     CHECK(try_start(1_n, a->log().disk()));
   }
 }
+
+}  // namespace impl_election_test

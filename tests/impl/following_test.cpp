@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_following_test {
+
 using namespace raft;
 using namespace story;
 
@@ -281,3 +283,5 @@ TEST_CASE("on_append_entries: the example of the consistency check, step by step
   c.deliver();
   CHECK(c[1].peer(2).match == 4_i);
 }
+
+}  // namespace impl_following_test

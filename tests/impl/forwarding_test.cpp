@@ -5,6 +5,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_forwarding_test {
+
 using namespace raft;
 using namespace story;
 
@@ -325,3 +327,5 @@ TEST_CASE("on_forwarded_reply: from others, of other terms, to another session, 
   CHECK(b->step(say(1_n, 2_n, 2_t, forwarded_proposal_reply{r.session, r.serial, {}, 1_n})));
   CHECK(b->machine().forwards.empty());
 }
+
+}  // namespace impl_forwarding_test

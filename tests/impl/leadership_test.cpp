@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_leadership_test {
+
 using namespace raft;
 using namespace story;
 
@@ -825,3 +827,5 @@ TEST_CASE("priority: does not bear on a transfer, nor on votes") {
   c.deliver();
   CHECK(c[3].leads());
 }
+
+}  // namespace impl_leadership_test

@@ -8,6 +8,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_lease_test {
+
 using namespace raft;
 using namespace story;
 
@@ -291,3 +293,5 @@ TEST_CASE("lease: nobody is elected while a leader that is cut off may still ans
   CHECK(last_answer < cut_at + 135);
   CHECK(c.now() >= cut_at + 100);
 }
+
+}  // namespace impl_lease_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_membership_test {
+
 using namespace raft;
 using namespace story;
 
@@ -445,3 +447,5 @@ TEST_CASE("refresh_configuration: a Log that has lost the configuration's entry 
   CHECK(b->failed());
   CHECK(b->take_mail().empty());  // rather than act on a membership that it does not know
 }
+
+}  // namespace impl_membership_test

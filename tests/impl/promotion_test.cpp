@@ -5,6 +5,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_promotion_test {
+
 using namespace raft;
 using namespace story;
 
@@ -231,3 +233,5 @@ TEST_CASE("add_server: refused with the reason, and then there is no fate") {
   CHECK(b->machine().promotions.empty());
   CHECK(a->machine().promotions.empty());
 }
+
+}  // namespace impl_promotion_test

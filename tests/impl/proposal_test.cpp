@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_proposal_test {
+
 using namespace raft;
 using namespace story;
 
@@ -372,3 +374,5 @@ TEST_CASE("resolve_applied: what was executed elsewhere of a log that is replace
   CHECK(a->machine().fates == fates{{2_i, 4_i, 1_t, fate::applied}});
   CHECK(a->state() == "image");
 }
+
+}  // namespace impl_proposal_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_read_test {
+
 using namespace raft;
 using namespace story;
 
@@ -280,3 +282,5 @@ TEST_CASE("answer_lower_term: nor does an answer to a chunk of a former leadersh
   CHECK_FALSE(answered_in_the_next_leadership(*a, part).as<install_snapshot_reply>().installed);
   CHECK(a->machine().reads.empty());
 }
+
+}  // namespace impl_read_test

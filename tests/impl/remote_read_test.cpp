@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_remote_read_test {
+
 using namespace raft;
 using namespace story;
 
@@ -381,3 +383,5 @@ TEST_CASE("read_stale: a leader that nobody answers does not ask itself more and
   CHECK(a->step(say(2_n, 1_n, 1_t, read_request{77})));
   CHECK(among(a->take_mail(), kind<read_reply>()).empty());  // there is room: it waits for its round
 }
+
+}  // namespace impl_remote_read_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_replication_test {
+
 using namespace raft;
 using namespace story;
 
@@ -792,3 +794,5 @@ TEST_CASE("send_append: a leader that has lost entries which a follower needs ma
   CHECK(a->told<events::node_failed>()[0].why.code == errc::corrupt);
   CHECK_FALSE(a->leads());
 }
+
+}  // namespace impl_replication_test

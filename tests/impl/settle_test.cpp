@@ -9,6 +9,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_settle_test {
+
 using namespace raft;
 using namespace story;
 
@@ -487,3 +489,5 @@ TEST_CASE("superseded: answers to two servers are two, and a refusal swallows no
   CHECK(mail[2].as<append_entries_reply>() == matched(2_i));
   CHECK_FALSE(mail[3].as<append_entries_reply>().success);
 }
+
+}  // namespace impl_settle_test

@@ -5,6 +5,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_snapshot_elsewhere_test {
+
 using namespace raft;
 using namespace story;
 
@@ -307,3 +309,5 @@ TEST_CASE("restores_elsewhere: a restart asks for the log's snapshot") {
   CHECK((*b)->applied() == 9_i);
   CHECK((*b)->state() == "s;");
 }
+
+}  // namespace impl_snapshot_elsewhere_test

@@ -8,6 +8,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_snapshot_test {
+
 using namespace raft;
 using namespace story;
 
@@ -810,3 +812,5 @@ TEST_CASE("check_body: every snapshot has an id") {
   CHECK(b->step(chunk(1_n, 2_n, 5_t, {7_i, 4_t}, voters(3), "state", 0, 5, 0)).error().code == errc::impossible);
   CHECK(b->picture() == before);
 }
+
+}  // namespace impl_snapshot_test

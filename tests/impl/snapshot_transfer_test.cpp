@@ -8,6 +8,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_snapshot_transfer_test {
+
 using namespace raft;
 using namespace story;
 
@@ -553,3 +555,5 @@ TEST_CASE("check_present_snapshot: a follower whose turn for a chunk has not com
   CHECK(a->all<install_snapshot>().empty());
   CHECK(a->take_snapshot().error().code == errc::not_ready);
 }
+
+}  // namespace impl_snapshot_transfer_test

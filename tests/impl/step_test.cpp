@@ -7,6 +7,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_step_test {
+
 using namespace raft;
 using namespace story;
 
@@ -349,3 +351,5 @@ TEST_CASE("second_leader: who led a term and made way still knows that nobody el
   CHECK(a->step(append(2_n, 1_n, 2_t, {1_i, 1_t}, 0_i, {no_op(2)})));
   CHECK(a->leader() == 2_n);
 }
+
+}  // namespace impl_step_test

@@ -8,6 +8,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace impl_why_test {
+
 using namespace raft;
 using namespace story;
 
@@ -324,3 +326,5 @@ TEST_CASE("why_paused: a member that is silent, being sent a snapshot, or none")
   CHECK(a->why_paused(9).why == pause_cause::not_a_member);
   CHECK(start(2_n, {.members = voters(3)})->why_paused(1).why == pause_cause::not_leader);
 }
+
+}  // namespace impl_why_test

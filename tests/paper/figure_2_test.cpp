@@ -5,6 +5,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace figure_2_test {
+
 using namespace raft;
 using namespace story;
 
@@ -366,3 +368,5 @@ TEST_CASE("Figure 2, Leaders 4: commitIndex is the largest N that a majority mat
   match(5_n, 5_i);
   CHECK(a->commit() == 5_i);
 }
+
+}  // namespace figure_2_test

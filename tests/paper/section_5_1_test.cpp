@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace section_5_1_test {
+
 using namespace raft;
 using namespace story;
 
@@ -148,3 +150,5 @@ TEST_CASE("5.1 requests that get no answer in time are sent again, and in parall
   CHECK(c[2].shape() == c[1].shape());
   CHECK(c[3].shape() == c[1].shape());
 }
+
+}  // namespace section_5_1_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace section_5_2_test {
+
 using namespace raft;
 using namespace story;
 
@@ -258,3 +260,5 @@ TEST_CASE("5.2 with no more than half of the servers there is no leader") {
   c.pass(5000);
   CHECK(leaders(c) == 0);
 }
+
+}  // namespace section_5_2_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace section_5_3_test {
+
 using namespace raft;
 using namespace story;
 
@@ -283,3 +285,5 @@ TEST_CASE("5.3 five servers split into three and two, and healed: the three go o
   for (const std::uint64_t id : c.ids()) truncated += c[id].told<events::log_truncated>().size();
   CHECK(truncated == 2);
 }
+
+}  // namespace section_5_3_test

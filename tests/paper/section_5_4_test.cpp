@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace section_5_4_test {
+
 using namespace raft;
 using namespace story;
 
@@ -146,3 +148,5 @@ TEST_CASE("5.4.3 state machine safety: no two servers apply different commands a
   }
   CHECK(applied.size() > 40);
 }
+
+}  // namespace section_5_4_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace section_5_5_test {
+
 using namespace raft;
 using namespace story;
 
@@ -135,3 +137,5 @@ TEST_CASE("5.6 while there is no leader there is no progress, and the cluster el
     CHECK(c.now() - began < 4 * 300);
   }
 }
+
+}  // namespace section_5_5_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace section_6_test {
+
 using namespace raft;
 using namespace story;
 
@@ -154,3 +156,5 @@ TEST_CASE("6 removed servers do not disrupt the cluster: votes are refused while
   CHECK(c[1].leads());
   CHECK(c[1].term() == term);
 }
+
+}  // namespace section_6_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace section_7_test {
+
 using namespace raft;
 using namespace story;
 
@@ -148,3 +150,5 @@ TEST_CASE("7 figure 13, receiver 8: the state machine is reset to the snapshot, 
   CHECK(b->applied() == 9_i);
   CHECK(b->status().configuration == voters(5));
 }
+
+}  // namespace section_7_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace section_8_test {
+
 using namespace raft;
 using namespace story;
 
@@ -71,3 +73,5 @@ TEST_CASE("8 the leader checks that it has not been deposed before it answers a 
   c.pass(1000);
   CHECK(c[1].machine().reads.back().what == read_fate::dropped);
 }
+
+}  // namespace section_8_test

@@ -7,6 +7,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace figure_8_test {
+
 using namespace raft;
 using namespace story;
 
@@ -82,3 +84,5 @@ TEST_CASE(
     for (const std::uint64_t id : c.ids()) CHECK(c[id].state() == "a;two;");
   }
 }
+
+}  // namespace figure_8_test

@@ -5,6 +5,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace joint_change_test {
+
 using namespace raft;
 using namespace story;
 
@@ -105,3 +107,5 @@ TEST_CASE("whoever is elected without the change undoes it: what was not committ
   CHECK(c[1].machine().fates.back().first == asked->index);
   CHECK(c[1].machine().fates.back().what == fate::dropped);
 }
+
+}  // namespace joint_change_test

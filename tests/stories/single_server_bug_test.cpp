@@ -9,6 +9,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace single_server_bug_test {
+
 using namespace raft;
 using namespace story;
 
@@ -81,3 +83,5 @@ TEST_CASE("once it may, whoever could elect S1 holds a later entry than S1") {
   for (const std::uint64_t id : {2U, 3U, 4U}) CHECK(c[id].state() == "a;b;");
   CHECK(c[2].status().configuration == voters_of({2_n, 3_n, 4_n}));
 }
+
+}  // namespace single_server_bug_test

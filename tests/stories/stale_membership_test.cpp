@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace stale_membership_test {
+
 using namespace raft;
 using namespace story;
 
@@ -61,3 +63,5 @@ TEST_CASE("B109: what a truncation brings back is the membership before it in th
   REQUIRE(again);
   CHECK((*again)->status().configuration == voters(4));
 }
+
+}  // namespace stale_membership_test

@@ -7,6 +7,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace three_memberships_test {
+
 using namespace raft;
 using namespace story;
 
@@ -62,3 +64,5 @@ TEST_CASE(
   CHECK(chosen.status().id != 1_n);
   CHECK(c[3].status().configuration == last);
 }
+
+}  // namespace three_memberships_test

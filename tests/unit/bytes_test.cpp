@@ -5,6 +5,8 @@
 
 #include <array>
 
+namespace bytes_test {
+
 using namespace raft::detail;
 
 namespace {
@@ -51,3 +53,5 @@ TEST_CASE("copy_bytes, zero_bytes: exactly so many bytes, and none of null") {
   copy_bytes(nullptr, nullptr, 0);
   zero_bytes(nullptr, 0);
 }
+
+}  // namespace bytes_test

@@ -10,6 +10,8 @@
 #include "support/letter.hpp"
 #include "support/test_log.hpp"
 
+namespace canonical_forms_test {
+
 using namespace raft;
 using namespace story;
 
@@ -165,3 +167,5 @@ TEST_CASE("canonical_contents: of entries that are not at hand it holds the term
   };
   CHECK(all_differ({cold(3), cold(4)}));
 }
+
+}  // namespace canonical_forms_test

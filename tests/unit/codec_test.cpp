@@ -14,6 +14,8 @@
 #include <raft/configuration.hpp>
 #include <support/messages.hpp>
 
+namespace codec_test {
+
 namespace {
 
 using namespace raft;
@@ -680,3 +682,5 @@ TEST_CASE("the byte form: one frame of each kind, written out from the tables in
     CHECK(back->message == messages[kind]);
   }
 }
+
+}  // namespace codec_test

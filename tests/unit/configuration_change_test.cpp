@@ -10,6 +10,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace configuration_change_test {
+
 using namespace raft;
 using namespace story;
 
@@ -157,3 +159,5 @@ TEST_CASE("enter_joint, leave_joint: both halves keep their data, and who leaves
   CHECK(data_in(*joint) == "1=a 2=b 3=c 4=d ");
   CHECK(data_in(*leave_joint(*joint)) == "2=b 3=c 4=d ");
 }
+
+}  // namespace configuration_change_test

@@ -9,6 +9,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace configuration_test {
+
 using namespace raft;
 using namespace story;
 
@@ -183,3 +185,5 @@ TEST_CASE("decode_configuration: another version, and a truth that is none") {
   wire[1] = std::byte{2};
   CHECK(decode_configuration(wire).error().code == errc::malformed);
 }
+
+}  // namespace configuration_test

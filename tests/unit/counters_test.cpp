@@ -15,6 +15,8 @@
 #include "support/printing.hpp"
 #include "support/test_log.hpp"
 
+namespace counters_test {
+
 using namespace raft;
 using namespace story;
 
@@ -473,3 +475,5 @@ TEST_CASE("counting_observer: the membership in force is shown, joint or not") {
   CHECK(o.counts().joint == 0);
   CHECK(o.counts().configuration_changes == 2);
 }
+
+}  // namespace counters_test

@@ -9,6 +9,8 @@
 #include <doctest/doctest.h>
 #include <raft/crc32c.hpp>
 
+namespace crc32c_test {
+
 namespace {
 
 using raft::detail::crc32c;
@@ -153,3 +155,5 @@ TEST_CASE("crc32c_avx512: equals the bitwise twin") {
   compare_with_twin([](const std::byte* d, std::size_t n, std::uint32_t s) { return crc32c_avx512(d, n, s); }, 64);
 }
 #endif
+
+}  // namespace crc32c_test

@@ -9,6 +9,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace durability_test {
+
 using namespace raft;
 using namespace story;
 
@@ -218,3 +220,5 @@ TEST_CASE("durability: its form holds marks as what is above the durable one, an
   CHECK(form(busy(1)) == std::vector<std::uint64_t>{5, 6, 5, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11, 2, 2, 3, 5, 5});
   CHECK(form(busy(100)) == form(busy(1)));
 }
+
+}  // namespace durability_test

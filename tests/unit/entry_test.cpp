@@ -9,6 +9,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace entry_test {
+
 using namespace raft;
 using namespace story;
 
@@ -171,3 +173,5 @@ TEST_CASE("operator==: equal bytes, wherever they lie") {
   const bytes longer = wire_of({{1, "a"}, no_op(2), {2, "a payload that takes more room"}});
   CHECK_FALSE(*parsed(one, 3) == *parsed(longer, 3));
 }
+
+}  // namespace entry_test

@@ -7,6 +7,8 @@
 
 #include "explore/scopes.hpp"
 
+namespace explorer_test {
+
 using namespace raft;
 using namespace raft::testing;
 
@@ -110,3 +112,5 @@ TEST_CASE("renamings: those that keep the members and the targets") {
   s.symmetric = false;
   CHECK(s.renamings().size() == 1);
 }
+
+}  // namespace explorer_test

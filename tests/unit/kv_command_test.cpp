@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+namespace kv_command_test {
+
 using namespace kv;
 
 namespace {
@@ -145,3 +147,5 @@ TEST_CASE("decode: no cut or lengthened form is taken, and none read beyond") {
   CHECK_FALSE(decode(std::string("\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12), memory, d));
   CHECK_FALSE(decode(std::string("\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 12), memory, d));
 }
+
+}  // namespace kv_command_test

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+namespace kv_desk_test {
+
 using namespace kv;
 using raft::fate;
 using raft::index_t;
@@ -579,3 +581,5 @@ TEST_CASE("forward: a client that is gone is answered by nobody, and the others'
   CHECK(taken(b) == ":2\r\n");
   CHECK(w.here.forwards() == 0);
 }
+
+}  // namespace kv_desk_test

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+namespace kv_options_test {
+
 using namespace kv;
 
 namespace {
@@ -118,3 +120,5 @@ TEST_CASE("cluster_number: the same for any order, another for another place") {
   CHECK(cluster_number(a.cluster) == cluster_number(b.cluster));
   CHECK(cluster_number(a.cluster) != cluster_number(c.cluster));
 }
+
+}  // namespace kv_options_test

@@ -6,6 +6,8 @@
 
 #include <string>
 
+namespace kv_recorded_run_test {
+
 using namespace kv;
 
 namespace {
@@ -58,3 +60,5 @@ TEST_CASE("engine_options: make sense together, with leases and without") {
   CHECK_FALSE(engine_options({}).lease_reads);
   CHECK(raft::validate(engine_options(unusual())));
 }
+
+}  // namespace kv_recorded_run_test

@@ -11,6 +11,8 @@
 
 #include "../../examples/kv/src/state.hpp"
 
+namespace kv_reply_queue_test {
+
 using namespace kv;
 
 namespace {
@@ -202,3 +204,5 @@ TEST_CASE("complete: reads in front of the write are served before it, however l
   w.confirm(2);
   CHECK(w.taken() == "$3\r\nnew\r\n");
 }
+
+}  // namespace kv_reply_queue_test

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace kv_resp_test {
+
 using kv::resp::limits;
 using kv::resp::outcome;
 using kv::resp::parser;
@@ -163,3 +165,5 @@ TEST_CASE("replies: each kind") {
   kv::resp::write_array(out, 2);
   CHECK(out == "+OK\r\n-ERR a  b\r\n:-42\r\n$3\r\nx\r\n\r\n$0\r\n\r\n$-1\r\n*2\r\n");
 }
+
+}  // namespace kv_resp_test

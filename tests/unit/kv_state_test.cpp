@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace kv_state_test {
+
 using namespace kv;
 
 namespace {
@@ -346,3 +348,5 @@ TEST_CASE("state: the same entries give the same answers and sessions everywhere
   CHECK(a.keys() == b.keys());
   CHECK(a.session_count() == b.session_count());
 }
+
+}  // namespace kv_state_test

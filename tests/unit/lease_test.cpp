@@ -5,6 +5,8 @@
 
 #include <vector>
 
+namespace lease_test {
+
 using namespace raft;
 
 TEST_CASE("lease: none until a round is echoed") {
@@ -98,3 +100,5 @@ TEST_CASE("lease: a question before the round began that renewed it ends it") {
   l.confirm(2);
   CHECK(l.holds(11, 100));
 }
+
+}  // namespace lease_test

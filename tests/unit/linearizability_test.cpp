@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace linearizability_test {
+
 using namespace raft::testing::linearizability;
 
 namespace {
@@ -216,3 +218,5 @@ TEST_CASE("check: a long history of few clients is quick") {
   }
   CHECK_FALSE(good(history));
 }
+
+}  // namespace linearizability_test

@@ -13,6 +13,8 @@
 #include <doctest/doctest.h>
 #include <raft/memory_log.hpp>
 
+namespace memory_log_test {
+
 namespace {
 
 using raft::configuration;
@@ -808,3 +810,5 @@ constexpr bool restores() {
 static_assert(restores());
 
 }  // namespace
+
+}  // namespace memory_log_test

@@ -8,6 +8,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace message_test {
+
 using namespace raft;
 using namespace story;
 
@@ -89,3 +91,5 @@ TEST_CASE("visit_body: calls with the body that is there") {
 TEST_CASE("envelope_of: who says it to whom in which term") {
   CHECK(envelope_of(one_of_each()[0].what) == envelope{1_n, 2_n, 3_t});
 }
+
+}  // namespace message_test

@@ -8,6 +8,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace observer_test {
+
 using namespace raft;
 using namespace story;
 
@@ -62,3 +64,5 @@ TEST_CASE("events: a snapshot taken here, sent, and installed there") {
   REQUIRE(c[3].told<events::snapshot_installed>().size() == 1);
   CHECK(c[3].told<events::snapshot_installed>()[0].index == 3_i);
 }
+
+}  // namespace observer_test

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <string>
 
+namespace options_test {
+
 using namespace raft;
 
 namespace {
@@ -131,3 +133,5 @@ TEST_CASE("count_of_milliseconds: undoes milliseconds, rounds down, and does not
   CHECK(raft::count_of_milliseconds(std::chrono::hours{24 * 365 * 200}) == std::int64_t{24 * 365 * 200} * 3'600'000);
   CHECK(raft::count_of_milliseconds(nanoseconds::max()) == nanoseconds::max().count() / 1'000'000);
 }
+
+}  // namespace options_test

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+namespace pace_test {
+
 using raft::pace;
 
 TEST_CASE("pace: a piece is paid for before the next one leaves") {
@@ -79,3 +81,5 @@ TEST_CASE("pace: its form holds when the next piece may leave, and what is owed"
   p.canonical(words, [&out](std::int64_t time) { out.push_back(time); });
   CHECK(out == std::vector<std::int64_t>{101, 1});
 }
+
+}  // namespace pace_test

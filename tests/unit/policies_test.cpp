@@ -8,6 +8,8 @@
 #include "support/recorder.hpp"
 #include "support/test_log.hpp"
 
+namespace policies_test {
+
 using namespace raft;
 
 namespace {
@@ -77,3 +79,5 @@ TEST_CASE("explain: types that lack nothing are told so") {
   CHECK(explain_clock<std::chrono::steady_clock>());
   CHECK(explain_state_machine<story::recorder>());
 }
+
+}  // namespace policies_test

@@ -6,6 +6,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace progress_test {
+
 using namespace raft;
 using namespace story;
 
@@ -106,3 +108,5 @@ TEST_CASE("progress: no change of state forgets when the member was heard [B121]
   p.become_lost();
   CHECK(p.heard_at == 77);
 }
+
+}  // namespace progress_test

@@ -8,6 +8,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace quorum_test {
+
 using namespace raft;
 using namespace story;
 
@@ -140,3 +142,5 @@ TEST_CASE("committed_index: two quorums of one configuration meet") {
     }
   });
 }
+
+}  // namespace quorum_test

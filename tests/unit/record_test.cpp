@@ -12,6 +12,8 @@
 #include "support/recorded_cluster.hpp"
 #include "support/test_log.hpp"
 
+namespace record_test {
+
 using namespace raft;
 using namespace story;
 
@@ -260,3 +262,5 @@ TEST_CASE("form: a count takes no memory that its bytes do not justify") {
   CHECK_FALSE(form.good());
   CHECK(ids.capacity() == 0);
 }
+
+}  // namespace record_test

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+namespace result_test {
+
 using namespace raft;
 
 namespace {
@@ -104,3 +106,5 @@ TEST_CASE("verdict: nothing against it, or a code and a sentence") {
   CHECK(refused.error().what == std::string("no"));
   CHECK(sizeof(detail::verdict) == 16);
 }
+
+}  // namespace result_test

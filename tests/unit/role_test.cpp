@@ -6,6 +6,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace role_test {
+
 using namespace raft;
 using namespace story;
 
@@ -36,3 +38,5 @@ TEST_CASE("roles: each begins without anything of another one") {
   const roles::follower<std::int64_t> follows;
   CHECK(follows.leader == nobody);
 }
+
+}  // namespace role_test

@@ -6,6 +6,8 @@
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
+namespace status_test {
+
 using namespace raft;
 using namespace story;
 
@@ -59,3 +61,5 @@ TEST_CASE("status: reads and bytes that wait are counted") {
   CHECK(c[1].status().pending_reads == 0);
   CHECK(c[1].status().uncommitted_bytes == 0);
 }
+
+}  // namespace status_test

@@ -6,6 +6,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace storage_test {
+
 using namespace raft;
 using namespace story;
 
@@ -30,3 +32,5 @@ TEST_CASE("partial_snapshot: nothing is being written at first") {
   CHECK(partial_snapshot{}.meta.index == 0_i);
   CHECK(partial_snapshot{}.received == 0);
 }
+
+}  // namespace storage_test

@@ -7,6 +7,8 @@
 #include "support/printing.hpp"
 #include "support/test_log.hpp"
 
+namespace transfer_test {
+
 using namespace raft;
 using namespace story;
 
@@ -61,3 +63,5 @@ TEST_CASE("reluctance: what a priority lacks is halved by each silent timeout, d
   CHECK(reluctance{1}.priority(5) == 6);
   for (std::uint32_t silent = 0; silent < 40; ++silent) CHECK(reluctance{silent}.priority(highest_priority) == 7);
 }
+
+}  // namespace transfer_test

@@ -6,6 +6,8 @@
 #include <concepts>
 #include <type_traits>
 
+namespace types_test {
+
 using namespace raft;
 
 namespace {
@@ -46,3 +48,5 @@ TEST_CASE("node_id: zero is nobody") {
   CHECK(nobody == node_id{});
   CHECK(node_id{1} != nobody);
 }
+
+}  // namespace types_test

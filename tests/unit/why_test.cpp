@@ -8,6 +8,8 @@
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
+namespace why_test {
+
 using namespace raft;
 using namespace story;
 
@@ -89,3 +91,5 @@ static_assert(
       return s.view() == "entry 7";
     }(),
     "answers work in constant evaluation");
+
+}  // namespace why_test

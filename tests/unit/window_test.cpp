@@ -8,6 +8,8 @@
 
 #include "support/letter.hpp"
 
+namespace window_test {
+
 using namespace raft;
 using namespace story;
 
@@ -111,3 +113,5 @@ TEST_CASE("window: its form holds the bytes of each, whatever was held before an
   w.clear();
   CHECK(form(w) == std::vector<std::uint64_t>{0});
 }
+
+}  // namespace window_test
