@@ -170,6 +170,22 @@ TEST_CASE("canonical: every change of a follower's state is seen") {
   changes("a vote is given", [&] { CHECK(s->step(say(1_n, 2_n, 3_t, request_pre_vote_reply{3_t, true}))); });
 }
 
+TEST_CASE("canonical: candidates differ by who voted for them, and not by who did not") {
+  for (const bool granted : {true, false}) {
+    std::vector<form> forms;
+    for (const node_id voter : {2_n, 3_n}) {
+      auto s = story::start(1_n, {.members = voters(5)});
+      s->campaign();
+      forms.push_back(form_of(*s));
+      CHECK(s->step(say(voter, 1_n, 0_t, request_pre_vote_reply{0_t, granted})));
+      forms.push_back(form_of(*s));
+    }
+    CHECK(forms[0] == forms[2]);
+    CHECK((forms[1] != forms[0]) == granted);
+    CHECK((forms[1] != forms[3]) == granted);
+  }
+}
+
 TEST_CASE("canonical: every change of a leader's state is seen") {
   setup how;
   how.options.commit_at_once = true;
