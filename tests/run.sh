@@ -116,7 +116,7 @@ group_unit() { with_ctest dev unit; }
 group_paper() { with_ctest dev paper; }
 group_stories() { with_ctest dev stories; }
 group_file_log() { with_ctest dev file_log; }
-group_sim() { with_ctest dev sim; }
+group_sim() { with_ctest dev seeds sim; }
 group_every() { with_ctest dev every; }
 
 group_explore() {
@@ -151,9 +151,9 @@ group_constexpr() { # both compilers at a time
 
 group_compile() { python3 tests/compile/run.py; }
 group_package() { bash tests/package/run.sh; }
-group_asan() { with_ctest asan unit paper stories file_log sim; }
+group_asan() { with_ctest asan unit paper stories file_log seeds; }
 group_clang14() { with_ctest clang14 unit paper stories file_log; }
-group_clang19() { with_ctest clang19 unit paper stories file_log sim; }
+group_clang19() { with_ctest clang19 unit paper stories file_log seeds; }
 
 fuzz_one() { # NAME_fuzz.cpp: builds and runs one target; its corpus, if it has one, is in corpus/NAME
   local name corpus=() out=build/fuzz
@@ -197,7 +197,7 @@ group_mutants() { bash tests/mutants.sh --all; }
 
 group_coverage() {
   find build/coverage -name '*.gcda' -delete 2>/dev/null
-  with_ctest coverage unit paper stories file_log sim && python3 tests/support/coverage.py build/coverage
+  with_ctest coverage unit paper stories file_log seeds sim && python3 tests/support/coverage.py build/coverage
 }
 
 # ---------------------------------------------------------------------------------------------------- running them

@@ -4,7 +4,7 @@
 headers    each header compiles as the only include, and twice over, with warnings as errors; by clang 14 alone, the
            quickest, unless a compiler is named: what a header forgets to include, it forgets with all of them
 two_units  two translation units that include everything link and run together (nothing is defined twice)
-noexcept   the same with -fno-exceptions -fno-rtti
+noexcept   one of these units compiles with -fno-exceptions -fno-rtti (the tests of clang 14 are built and run so)
 bits32     each header but testing/, and bits32.cpp, where std::size_t has 32 bits (g++ on x86-64 alone knows how to)
 fail       each file in fail/ compiles as it is; with one of its cases defined it does not, and the compiler says the
            sentences that the file expects: lines `// case NAME: sentence` (several lines of a name: all of them);
@@ -26,7 +26,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 INCLUDE = HERE.parent.parent / "include"
-COMPILERS = ["clang++-14", "clang++-19", "g++"]
+COMPILERS = ["g++", "clang++-19", "clang++-14"]
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", f"-I{INCLUDE}"]
 NO_EXCEPTIONS = ["-fno-exceptions", "-fno-rtti"]
 CASE = re.compile(r"// case (\w+)(?: \[(\S+)\])?: (.*\S)")
@@ -58,9 +58,15 @@ def check_bits32(compiler, folder):
     return "" if code == 0 else output
 
 
-def check_two_units(compiler, flags, folder):
-    program = folder / re.sub(r"\W", "_", compiler + "".join(flags))
-    code, output = run([compiler, *FLAGS, *flags, f"-I{folder}", str(HERE / "two_units_main.cpp"),
+def check_noexcept(compiler, folder):
+    code, output = run([compiler, *FLAGS, *NO_EXCEPTIONS, f"-I{folder}", "-fsyntax-only",
+                        str(HERE / "two_units_main.cpp")])
+    return "" if code == 0 else output
+
+
+def check_two_units(compiler, folder):
+    program = folder / re.sub(r"\W", "_", compiler)
+    code, output = run([compiler, *FLAGS, f"-I{folder}", str(HERE / "two_units_main.cpp"),
                         str(HERE / "two_units_other.cpp"), "-o", str(program)])
     if code != 0:
         return output
@@ -70,7 +76,7 @@ def check_two_units(compiler, flags, folder):
 
 def precompile(compiler, folder):
     """What the files in fail/ include, precompiled: the flags that use it; none if it does not compile."""
-    header = folder / re.sub(r"\W", "_", compiler) / "first.hpp"
+    header = folder / (re.sub(r"\W", "_", compiler) + "_first") / "first.hpp"
     header.parent.mkdir()
     header.write_text("#include <raft/memory_log.hpp>\n#include <raft/raft.hpp>\n")
     code, _ = run([compiler, *FLAGS, "-x", "c++-header", str(header), "-o", f"{header}.gch"])
@@ -103,15 +109,15 @@ def check_passes(compiler, first, file):
 
 def jobs(compiler, alone, parts, folder):
     """(name, function, arguments) of each check."""
+    if "two_units" in parts:
+        yield f"{compiler} two units", check_two_units, (compiler, folder)
+    if "noexcept" in parts:
+        yield f"{compiler} {' '.join(NO_EXCEPTIONS)}", check_noexcept, (compiler, folder)
+    if "bits32" in parts and compiler == "g++" and platform.machine() == "x86_64":
+        yield f"{compiler} -m32", check_bits32, (compiler, folder)
     if "headers" in parts and compiler == alone:
         for name in headers():
             yield f"{compiler} alone: {name}", check_header, (compiler, name, folder)
-    if "two_units" in parts:
-        yield f"{compiler} two units", check_two_units, (compiler, [], folder)
-    if "noexcept" in parts:
-        yield f"{compiler} {' '.join(NO_EXCEPTIONS)}", check_two_units, (compiler, NO_EXCEPTIONS, folder)
-    if "bits32" in parts and compiler == "g++" and platform.machine() == "x86_64":
-        yield f"{compiler} -m32", check_bits32, (compiler, folder)
     if "fail" in parts:
         first = precompile(compiler, folder)
         for file in sorted(HERE.glob("fail/*.cpp")):
@@ -134,7 +140,7 @@ def main():
         folder = pathlib.Path(name)
         (folder / "all_headers.hpp").write_text("".join(f"#include <{name}>\n" for name in headers()))
         compilers = options.compiler or COMPILERS
-        work = [job for compiler in compilers for job in jobs(compiler, compilers[0], parts, folder)]
+        work = [job for compiler in compilers for job in jobs(compiler, compilers[-1], parts, folder)]
         for (title, _, _), answer in zip(work, pool.map(lambda job: job[1](*job[2]), work)):
             if answer:
                 failed += 1
