@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <source_location>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,8 +23,10 @@ namespace {
 using namespace raft;
 using log_type = file_log<test::disk_files>;
 
-void require(bool holds) {
-  if (!holds) std::abort();
+void require(bool holds, std::source_location where = std::source_location::current()) {
+  if (holds) return;
+  std::fprintf(stderr, "line %u: broken\n", static_cast<unsigned>(where.line()));
+  std::abort();
 }
 
 constexpr std::uint64_t identity = 0x0123456789ABCDEF;

@@ -363,6 +363,28 @@ TEST_CASE("damage: a segment's header whole in itself that makes no sense is ref
   CHECK(refuses(segments.back(), 152, 0xFFFFFFFFFFFF));  // the configuration
 }
 
+TEST_CASE("damage: a header that gives an image to a snapshot that is not there is refused") {
+  disk d;
+  {
+    test::disk_log log = test::open(d);
+    test::propose(log, 1, "one");
+    REQUIRE(log.sync());
+  }
+  for (const std::size_t offset : {128U, 136U}) {  // the snapshot's size, its id
+    CAPTURE(offset);
+    disk other = d;
+    auto& bytes = other.content("log-0000000000000001");
+    raft::detail::store_le(bytes.data() + offset, std::uint64_t{7});
+    const auto end = 56 + raft::detail::load_le<std::uint32_t>(bytes.data() + 44);
+    raft::detail::store_le(bytes.data() + 8, raft::detail::crc32c(bytes.data() + 12, end - 12));
+    other.settle_content();
+    const std::string shown = reopened(other, test::small());
+    CHECK(shown.starts_with("refused: "));
+    CHECK(shown.find("the state in a segment's header contradicts itself") != std::string::npos);
+  }
+  CHECK_FALSE(reopened(d, test::small()).starts_with("refused: "));
+}
+
 TEST_CASE("damage: names that are not ours are left alone") {
   image whole{3};
   const std::vector<std::string> others{"notes",

@@ -125,14 +125,15 @@ struct small_state {
 };
 
 /// Whether a log can be in this state: base <= snapshot <= last, terms along them never fall, and where two of them are
-/// the same entry, or none, so are their terms.
+/// the same entry, or none, so are their terms; and where there is no snapshot there is no image.
 [[nodiscard]] inline bool consistent(const small_state& s) noexcept {
   const auto follows = [](index_t a, term_t a_term, index_t b, term_t b_term) {
     return a < b ? a_term <= b_term : a == b && a_term == b_term;
   };
   return follows(index_t{}, term_t{}, s.base, s.base_term) &&
          follows(s.base, s.base_term, s.snapshot.index, s.snapshot.term) &&
-         follows(s.snapshot.index, s.snapshot.term, s.last, s.last_term);
+         follows(s.snapshot.index, s.snapshot.term, s.last, s.last_term) &&
+         (s.snapshot.index != index_t{} || (s.snapshot.size == 0 && s.snapshot.id == 0));
 }
 
 template <class Bytes>
