@@ -71,6 +71,7 @@ void probe(const request& asked) {
   bench::memcpy_floor floor{asked.floor ? asked.shape.nodes : 0};
   const std::size_t windows = (asked.entries + asked.shape.window - 1) / asked.shape.window;
   const auto entries = static_cast<double>(windows * asked.shape.window);
+  if (asked.floor) floor.lap(load.work());
   bench::samples cluster_times;
   bench::samples floor_times;
   std::uint64_t allocated[bench::allocations::owners];

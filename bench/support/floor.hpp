@@ -1,8 +1,9 @@
 #pragma once
 
 // The floor: the least that a cluster has to do with a payload, which is to have it once in the memory of each node.
-// One memcpy a node into a ring of 8 MB that was touched before. Every figure of a whole cluster is given as a multiple
-// of this, measured in the same run, because the machine's own speed drifts more than the engine's.
+// One memcpy a node into a ring of 8 MB, which is in the cache as far as that has room. Every figure of a whole cluster
+// is given as a multiple of this, measured in the same run, because the machine's own speed drifts more than the
+// engine's.
 
 #include <cstddef>
 #include <cstring>
@@ -17,6 +18,9 @@ class memcpy_floor {
   static constexpr std::size_t ring_bytes = std::size_t{8} << 20;
 
   explicit memcpy_floor(std::size_t nodes) : rings_(nodes, std::vector<std::byte>(ring_bytes, std::byte{1})) {}
+
+  /// Goes once round the rings: a first lap waits for memory, and a cluster, which uses its memory again, does not.
+  void lap(const payloads& work) noexcept { run(work, ring_bytes / (work.count() * work.size()) + 1); }
 
   /// Copies every payload of `windows` windows into each ring. Precondition: a payload is not larger than a ring.
   void run(const payloads& work, std::size_t windows) noexcept {
