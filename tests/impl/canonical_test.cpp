@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/cluster.hpp"
+#include "support/forms.hpp"
 #include "support/printing.hpp"
 
 namespace impl_canonical_test {
@@ -18,8 +19,6 @@ using namespace raft;
 using namespace story;
 
 namespace {
-
-using form = std::vector<std::byte>;
 
 form form_of(canonical_writer w, const server& s) {
   s.canonical(w);
@@ -311,6 +310,203 @@ TEST_CASE("canonical: no number's form begins another one's") {
       CHECK_FALSE(std::ranges::equal(a, std::span{b}.first(std::min(a.size(), b.size()))));
     }
   }
+}
+
+TEST_CASE("canonical: each role counts, and in it who leads, who voted, and whether the own vote is durable") {
+  const options<ms> o{};
+  const auto write = [&o](const auto& role) {
+    return form_by({}, [&](canonical_writer& w, const auto& time) { raft::detail::canonical_role(w, role, o, time); });
+  };
+  using followers = roles::follower<ms>;
+  every_change_shows<followers>(
+      {}, write, {[](auto& f) { f.leader = 1_n; }, [](auto& f) { f.heard_at = 5; }, [](auto& f) { f.leader = 2_n; }});
+  CHECK(write(followers{nobody, 5}) == write(followers{}));
+  every_change_shows<roles::candidate>(
+      {}, write,
+      {[](auto& c) { c.own_vote_counted = true; }, [](auto& c) { c.votes.take(2_n, true); },
+       [](auto& c) { c.votes.take(3_n, true); }});
+  every_change_shows<roles::pre_candidate>(
+      {}, write, {[](auto& c) { c.votes.take(2_n, true); }, [](auto& c) { c.votes.take(3_n, true); }});
+}
+
+TEST_CASE("canonical: whatever a leader knows of itself counts") {
+  options<ms> o{};
+  o.snapshot_bytes_per_second = 1000;
+  o.lease_reads = true;
+  o.eager_messages = 1;
+  o.max_inflight_messages = 8;
+  using leaders = roles::leader<ms>;
+  const auto write = [&o](const leaders& role) {
+    return form_by({}, [&](canonical_writer& w, const auto& time) { raft::detail::canonical_role(w, role, o, time); });
+  };
+  const std::vector<std::function<void(leaders&)>> changes{
+      [](leaders& l) { l.counted = 1_i; },
+      [](leaders& l) { l.first_index = 1_i; },
+      [](leaders& l) { l.round = 1; },
+      [](leaders& l) { l.wanted_round = 1; },
+      [](leaders& l) { l.read_round = 1; },
+      [](leaders& l) { l.appended_bytes = 1; },
+      [](leaders& l) { l.peers.push_back({.id = 2_n}); },
+      [](leaders& l) { l.uncommitted.push(1_i, 16); },
+      [](leaders& l) { l.reads.push_back({}); },
+      [](leaders& l) { l.reads[0].context = 1; },
+      [](leaders& l) { l.reads[0].round = 1; },
+      [](leaders& l) { l.reads[0].index = 1_i; },
+      [](leaders& l) { l.asked.push_back({}); },
+      [](leaders& l) { l.asked[0].by = 2_n; },
+      [](leaders& l) { l.asked[0].ticket = 1; },
+      [](leaders& l) { l.asked[0].round = 1; },
+      [](leaders& l) { l.asked[0].index = 1_i; },
+      [](leaders& l) { l.pace.pay(ms{10}, ms{5}, ms{1}); },
+      [](leaders& l) { l.lease.begin_round(1, 10); },
+      [](leaders& l) { l.offers_again = 7; },
+      [](leaders& l) { l.offers = true; },
+      [](leaders& l) { l.offers_since = 7; },
+  };
+  every_change_shows<leaders>({}, write, changes);
+
+  // What an option leaves unused counts only with it.
+  o.snapshot_bytes_per_second = 0;
+  o.lease_reads = false;
+  o.eager_messages = o.max_inflight_messages;
+  leaders unused;
+  const form plain = write(unused);
+  for (const std::size_t change : {5U, 17U, 18U, 21U}) changes[change](unused);
+  CHECK(write(unused) == plain);
+}
+
+TEST_CASE("canonical: whatever a leader knows of a peer counts") {
+  options<ms> o{};
+  o.commit_at_once = true;
+  o.eager_messages = 1;
+  o.max_inflight_messages = 8;
+  using peers = progress<ms>;
+  const auto write = [&o](const peers& p) {
+    return form_by({}, [&](canonical_writer& w, const auto& time) { raft::detail::canonical_peer(w, p, o, time); });
+  };
+  const std::vector<std::function<void(peers&)>> changes{
+      [](peers& p) { p.id = 2_n; },
+      [](peers& p) { p.match = 3_i; },
+      [](peers& p) { p.next = 4_i; },
+      [](peers& p) { p.state = progress_state::replicate; },
+      [](peers& p) { p.look = !p.look; },
+      [](peers& p) { p.waiting = !p.waiting; },
+      [](peers& p) { p.heartbeat = !p.heartbeat; },
+      [](peers& p) { p.round = 5; },
+      [](peers& p) { p.suspicion = 6; },
+      [](peers& p) { p.requested = !p.requested; },
+      [](peers& p) { p.passed_over = !p.passed_over; },
+      [](peers& p) { p.prompt = !p.prompt; },
+      [](peers& p) { p.sent_bytes = 7; },
+      [](peers& p) { p.inflight.push(4_i, 16); },
+      [](peers& p) { p.told_commit = 3_i; },
+      [](peers& p) { p.heard_at = 8; },
+      [](peers& p) { p.state = progress_state::snapshot; },
+      [](peers& p) { p.snapshot_id = 9; },
+      [](peers& p) { p.snapshot_offset = 10; },
+      [](peers& p) { p.carried = !p.carried; },
+      [](peers& p) { p.sent_at = 11; },
+      [](peers& p) { p.moved_at = 12; },
+  };
+  every_change_shows<peers>({}, write, changes);
+
+  // What is of use in another state, or with an option, is left out.
+  peers probed{.id = 2_n, .state = progress_state::probe};
+  form plain = write(probed);
+  for (const std::size_t change : {17U, 18U, 19U, 20U, 21U}) changes[change](probed);
+  CHECK(write(probed) == plain);
+  o.commit_at_once = false;
+  o.eager_messages = o.max_inflight_messages;
+  plain = write(probed);
+  for (const std::size_t change : {11U, 12U, 14U}) changes[change](probed);
+  CHECK(write(probed) == plain);
+}
+
+TEST_CASE("canonical: of what waits in the outbox each message counts, what it speaks for, and its write") {
+  durability d;
+  d.wrote(1_m);
+  using outbox = std::vector<waiting::outgoing>;
+  const auto write = [&d](const outbox& box) {
+    return form_by({}, [&](canonical_writer& w, const auto&) { raft::detail::canonical_outbox(w, box, d); });
+  };
+  using enum waiting::speaks_for;
+  every_change_shows<outbox>(
+      {}, write,
+      {[](outbox& box) { box.emplace_back(1_n, 2_n, 1_t, request_vote_reply{true}, term_and_vote); },
+       [](outbox& box) { box[0].about = everything; }, [](outbox& box) { box[0].stamped = true; },
+       [](outbox& box) { box[0].mark = 1_m; }, [](outbox& box) { box[0].mark = 3_m; },
+       [](outbox& box) { box.emplace_back(1_n, 2_n, 1_t, matched(1_i), everything); },
+       [](outbox& box) { std::swap(box[0].what, box[1].what); },
+       [](outbox& box) { box.emplace_back(1_n, 3_n, 1_t, request_vote{}, everything); }});
+  // Requests for votes go out in the order of the ids, whoever comes first; all others in theirs.
+  const auto two = [&write](node_id a, node_id b, const auto& body, mark_t of_b = {}) {
+    outbox box;
+    box.emplace_back(9_n, a, 1_t, body, everything);
+    box.emplace_back(9_n, b, 1_t, body, everything);
+    box.back().mark = of_b;
+    return write(box);
+  };
+  CHECK(two(1_n, 2_n, request_vote{}) == two(2_n, 1_n, request_vote{}));
+  CHECK(two(1_n, 2_n, request_pre_vote{}) == two(2_n, 1_n, request_pre_vote{}));
+  CHECK(two(1_n, 2_n, request_vote_reply{}) != two(2_n, 1_n, request_vote_reply{}));
+  CHECK(two(1_n, 2_n, request_vote{}, 3_m) != two(2_n, 1_n, request_vote{}, 3_m));
+  outbox mixed;
+  mixed.emplace_back(9_n, 2_n, 1_t, request_vote{}, everything);
+  mixed.emplace_back(9_n, 1_n, 1_t, request_vote_reply{}, everything);
+  outbox turned;
+  turned.emplace_back(9_n, 1_n, 1_t, request_vote_reply{}, everything);
+  turned.emplace_back(9_n, 2_n, 1_t, request_vote{}, everything);
+  CHECK(write(mixed) != write(turned));
+}
+
+TEST_CASE("canonical: snapshots under way, a promotion and a transfer count, each with what belongs to it") {
+  durability d;
+  d.wrote(1_m);
+  using snapshots = waiting::snapshots;
+  const auto write_snapshots = [&d](const snapshots& s) {
+    return form_by({}, [&](canonical_writer& w, const auto&) { raft::detail::canonical_snapshots(w, s, d); });
+  };
+  every_change_shows<snapshots>(
+      {}, write_snapshots,
+      {[](auto& s) { s.to_restore = true; }, [](auto& s) { s.restore_mark = 1_m; }, [](auto& s) { s.restoring = 4_i; },
+       [](auto& s) { s.own = 5_i; }, [](auto& s) { s.own_meta.index = 5_i; }, [](auto& s) { s.wanted = 6_i; },
+       [](auto& s) { s.asked_in = 7; }});
+  snapshots none;
+  none.restore_mark = 1_m;
+  none.own_meta.index = 5_i;
+  none.asked_in = 7;
+  CHECK(write_snapshots(none) == write_snapshots({}));
+
+  using promotions = promotion<ms>;
+  const auto write_promotion = [](const promotions& p) {
+    return form_by({}, [&](canonical_writer& w, const auto& time) { raft::detail::canonical_promotion(w, p, time); });
+  };
+  const std::vector<std::function<void(promotions&)>> of_promotion{[](auto& p) { p.target = 4_n; },
+                                                                   [](auto& p) { p.at = promotions::stage::rounds; },
+                                                                   [](auto& p) { p.goal = 2_i; },
+                                                                   [](auto& p) { p.began = 3; },
+                                                                   [](auto& p) { p.round = 4; },
+                                                                   [](auto& p) { p.match = 5_i; },
+                                                                   [](auto& p) { p.offset = 6; },
+                                                                   [](auto& p) { p.moved_at = 7; },
+                                                                   [](auto& p) { p.ended = promotion_fate::too_slow; }};
+  every_change_shows<promotions>({}, write_promotion, of_promotion);
+  promotions nobodys;
+  for (std::size_t change = 1; change < of_promotion.size(); ++change) of_promotion[change](nobodys);
+  CHECK(write_promotion(nobodys) == write_promotion({}));
+
+  using transfers = transfer<ms>;
+  const auto write_transfer = [](const transfers& t) {
+    return form_by({}, [&](canonical_writer& w, const auto& time) { raft::detail::canonical_transfer(w, t, time); });
+  };
+  const std::vector<std::function<void(transfers&)>> of_transfer{
+      [](auto& t) { t.target = 2_n; },     [](auto& t) { t.term = 3_t; },     [](auto& t) { t.goal = 4_i; },
+      [](auto& t) { t.deadline = 5; },     [](auto& t) { t.refuses = true; }, [](auto& t) { t.asked = true; },
+      [](auto& t) { t.ever_asked = true; }};
+  every_change_shows<transfers>({}, write_transfer, of_transfer);
+  transfers to_nobody;
+  for (std::size_t change = 1; change < of_transfer.size(); ++change) of_transfer[change](to_nobody);
+  CHECK(write_transfer(to_nobody) == write_transfer({}));
 }
 
 }  // namespace impl_canonical_test

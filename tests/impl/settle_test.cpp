@@ -427,6 +427,61 @@ TEST_CASE("fail: a failed write stops the node, and it says nothing any more [B1
   }
 }
 
+TEST_CASE("fail: whatever a failed node is asked or told, it refuses with what made it fail, and changes nothing") {
+  setup how;
+  how.elsewhere = true;
+  auto b = start(2_n, {.term = 1, .members = voters(3), .log = {{1, "a"}, {1, "b"}}}, how);
+  CHECK(b->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 1_i, {})));
+  CHECK(b->executed(1_i));
+  b->log().failing = "all";
+  CHECK(b->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 1_i, {{1, "c"}})));
+  REQUIRE(b->failed());
+  b->log().failing.clear();
+  b->take_mail();
+  b->now() += 1000;
+  const std::string before = b->picture();
+  const auto refused = [&](const char* what, const auto& outcome) {
+    CAPTURE(what);
+    REQUIRE_FALSE(outcome);
+    CHECK(outcome.error().code == errc::failed);
+    CHECK(outcome.error().what == std::string("the disk is gone"));
+    CHECK(b->picture() == before);
+    CHECK(b->take_mail().empty());
+  };
+  refused("a message", b->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 1_i, {})));
+  refused("a written mark", b->report({1_m, 1_m}));
+  refused("an executed entry", b->executed(1_i));
+  refused("fetched entries", b->fetched(1_i, 2_i));
+  refused("a command", b->propose("x"));
+  refused("commands", b->propose({"x", "y"}));
+  refused("a command of a term", b->propose("x", 1_t));
+  refused("a command for the leader", b->propose_anywhere("x", 7));
+  refused("a read", b->read(7));
+  refused("a read by the leader", b->read_anywhere(7));
+  refused("a read that may be old", b->read_stale(1000000));
+  refused("a snapshot", b->take_snapshot());
+  refused("the beginning of a snapshot", b->begin_snapshot());
+  refused("a piece of a snapshot", b->write_snapshot("x"));
+  refused("a snapshot that is written", b->snapshot_written(1_i));
+  refused("a snapshot that is not", b->snapshot_abandoned(1_i));
+  refused("a wish for a snapshot", b->request_snapshot());
+  refused("a snapshot that was carried", b->carried({1_n, 7, true}));
+  refused("a snapshot that was restored", b->restored(9_i));
+  refused("a transfer", b->transfer_to(1_n));
+  refused("a transfer to the best", b->transfer_to_best());
+  refused("to step down", b->step_down());
+  refused("to forget the leader", b->forget_leader());
+  refused("other members", b->change({.voters = {1_n, 2_n}}));
+  refused("the end of a joint membership", b->leave_joint());
+  refused("another server", b->add({.id = 4_n}));
+  b->evacuate();
+  b->campaign();
+  b->tick();
+  CHECK_FALSE(b->status().evacuating);
+  CHECK(b->picture() == before);
+  CHECK(b->take_mail().empty());
+}
+
 TEST_CASE("fail: a leader whose append fails sends none of it, and never uses the place again [B165]") {
   auto a = leader_of(3);
   a->log().failing = "append";

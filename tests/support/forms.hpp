@@ -1,0 +1,38 @@
+#pragma once
+
+// Canonical forms of parts of a node, compared: whatever decides what it will do changes its form.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <raft/canonical.hpp>
+
+namespace story {
+
+using form = std::vector<std::byte>;
+
+/// What `write(writer, time)` writes; `time` writes a moment as the number that it is.
+template <class Write>
+form form_by(raft::canonical_writer w, Write&& write) {
+  write(w, [&w](std::int64_t moment) { w(moment); });
+  return {w.bytes().begin(), w.bytes().end()};
+}
+
+/// Checks that no two of them are equal: the form of `value`, and after each change, made to the value before.
+template <class Value>
+void every_change_shows(Value value, const std::function<form(const Value&)>& form_of,
+                        const std::vector<std::function<void(Value&)>>& changes) {
+  std::vector<form> forms{form_of(value)};
+  for (std::size_t number = 0; number < changes.size(); ++number) {
+    CAPTURE(number);
+    changes[number](value);
+    const form now = form_of(value);
+    for (const form& before : forms) CHECK(now != before);
+    forms.push_back(now);
+  }
+}
+
+}  // namespace story
