@@ -286,6 +286,19 @@ TEST_CASE("reset_election_timer: each timeout is drawn anew from [min, max), and
   CHECK(differ > 10);
 }
 
+TEST_CASE("draw: the timeouts are those of splitmix64, whose numbers for seed 0 are known") {
+  setup how;
+  how.seed = 0;
+  how.options.election_timeout_min = 1000;
+  how.options.election_timeout_max = 1'000'001'000;
+  how.options.snapshot_carry_timeout = 1'000'001'000;
+  auto a = start(1_n, {.members = voters(3)}, how);
+  for (const std::uint64_t number : {0xe220a8397b1dcdafU, 0x6e789e6aa1b965f4U, 0x06c45d188009454fU}) {
+    CHECK(a->deadline() - a->now() == 1000 + static_cast<ms>(number % 1'000'000'000));
+    a->campaign();
+  }
+}
+
 TEST_CASE("on_pre_vote_reply: consent counts although the voter's term is lower [B20]") {
   cluster c{3};
   for (const std::uint64_t id : {1U, 2U}) c.start(id, {.term = 5, .members = voters(3), .log = {{1, "x"}}});

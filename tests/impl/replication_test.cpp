@@ -142,6 +142,31 @@ TEST_CASE("on_append_refusal: of several probes' refusals the first repositions,
   CHECK(a->peer(2).state == progress_state::replicate);
 }
 
+TEST_CASE("on_append_refusal: a refusal of what nextIndex has not come to yet is of another time [B47]") {
+  setup how;
+  how.options.max_entries_per_append = 1;
+  how.options.max_inflight_messages = 1;
+  auto a = leader_of(3, how);
+  for (const char* x : {"x", "y", "z"}) CHECK(a->propose(x));
+  REQUIRE(a->peer(2).next == 3_i);
+  a->events.clear();
+  CHECK(a->step(say(2_n, 1_n, 1_t, refused(3_i, {2_i, 1_t}, 2_i))));
+  CHECK(a->peer(2).state == progress_state::replicate);
+  CHECK(a->peer(2).next == 3_i);
+  REQUIRE(a->told<events::message_ignored>().size() == 1);
+  CHECK(a->told<events::message_ignored>()[0].why == ignored_reason::stale_answer);
+}
+
+TEST_CASE("on_append_refusal: whatever a follower hints, the next question is about an earlier entry") {
+  auto a = start(1_n, {.term = 1, .members = voters(3), .log = {{1, "a"}, {1, "b"}, {1, "c"}, {1, "d"}}});
+  win(*a);
+  REQUIRE(a->peer(2).next == 5_i);
+  for (const index_t refused_at : {4_i, 3_i, 2_i, 1_i}) {
+    CHECK(a->step(say(2_n, 1_n, 2_t, refused(refused_at, {9_i, 1_t}, 9_i))));
+    CHECK(a->peer(2).next == refused_at);
+  }
+}
+
 TEST_CASE("on_append_success: match only rises, whatever the order of the answers [B48]") {
   auto a = leader_of(3);
   for (const char* x : {"a", "b", "c", "d", "e", "f"}) CHECK(a->propose(x));
@@ -245,6 +270,14 @@ TEST_CASE("send_ready_appends: a full message does not wait") {
   CHECK(b->take_mail().empty());
   CHECK(b->propose(std::string(600, 'c')));
   CHECK(sent_to(*b, 2).at(0).entries.count() == 1);
+  for (const std::uint32_t limit : {1000U, 1001U}) {
+    by_bytes.options.max_bytes_per_append = limit;
+    auto to_the_byte = leader_of(2, by_bytes);
+    CHECK(to_the_byte->propose("a"));
+    to_the_byte->take_mail();
+    for (const std::size_t size : {400U, 568U}) CHECK(to_the_byte->propose(std::string(size, 'b')));
+    CHECK(to_the_byte->take_mail().size() == (limit == 1000 ? 1U : 0U));  // entries of 1000 bytes gathered
+  }
 }
 
 TEST_CASE("send_ready_appends: no more messages are under way than the limit") {

@@ -340,6 +340,19 @@ TEST_CASE("decode: each prefix is incomplete, and says how many bytes are missin
   }
 }
 
+TEST_CASE("decode: looks at nothing behind the bytes that are there") {
+  const bytes wire = batch(3, 10);
+  const bytes chunk = batch(2, 5);
+  for (const message& m : one_of_each(wire, 3, chunk)) {
+    const bytes frame = frame_of(m);
+    for (std::size_t size = 0; size < frame.size(); ++size) {
+      bytes other(frame.size(), std::byte{0xff});
+      std::copy_n(frame.begin(), size, other.begin());
+      CHECK(verdict(payload{other}.first(size)) == errc::incomplete);
+    }
+  }
+}
+
 TEST_CASE("decode: refuses a frame with any one byte changed") {
   const bytes wire = batch(3, 10);
   const bytes chunk = batch(2, 5);

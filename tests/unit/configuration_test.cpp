@@ -160,6 +160,28 @@ TEST_CASE("decode_configuration: every length but the right one is refused") {
   }
 }
 
+TEST_CASE("decode_configuration: says in which part the bytes end, and reads none behind them") {
+  const bytes whole = bytes_of(with_data());
+  const std::size_t ids = 6 + 8 * 7;
+  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+    CAPTURE(cut);
+    const auto read = decode_configuration(payload{whole}.first(cut));
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == errc::malformed);
+    CHECK(read.error().what == std::string(cut < 6     ? "a configuration ends inside its head"
+                                           : cut < ids ? "a configuration ends inside its ids"
+                                                       : "a configuration ends inside its members' data"));
+  }
+  bytes none = bytes_of(joint());
+  none[0] = std::byte{2};
+  none.resize(none.size() + 2);
+  CHECK(decode_configuration(none).error().what == std::string("a configuration of version 2 without data"));
+  bytes empty = none;  // the last member's data has no bytes: all of it is there, and it is not legal
+  empty[empty.size() - 2] = std::byte{1};
+  empty.insert(empty.end(), {std::byte{1}, {}, {}, {}, {}, {}, {}, {}, {}, {}});
+  CHECK(decode_configuration(empty).error().code == errc::invalid_configuration);
+}
+
 TEST_CASE("decode_configuration: every byte counts") {
   const bytes whole = bytes_of(with_data());
   for (std::size_t i = 0; i < whole.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <string>
 
 #include <doctest/doctest.h>
 #include <raft/entry.hpp>
@@ -96,6 +97,22 @@ TEST_CASE("parse: every length but the right one is refused") {
   refused(wire, 4);
   refused(wire, 0);
   refused(wire, UINT32_MAX);
+}
+
+TEST_CASE("parse: says in which part the bytes end, and reads none behind them") {
+  const bytes wire = wire_of({{1, "a"}, {2, "nine byte"}});
+  const std::size_t second = entry_bytes(1);
+  for (std::size_t cut = 0; cut < wire.size(); ++cut) {
+    CAPTURE(cut);
+    const auto batch = entries::parse(wire.data(), cut, 2);
+    REQUIRE_FALSE(batch);
+    const std::size_t in_entry = cut < second ? cut : cut - second;
+    CHECK(batch.error().what == std::string(in_entry < entry_header_bytes
+                                                ? "a batch of entries ends inside a header"
+                                                : "a batch of entries ends inside a payload"));
+  }
+  CHECK(entries::parse(wire.data(), wire.size(), 1).error().what ==
+        std::string("bytes left over behind a batch of entries"));
 }
 
 TEST_CASE("parse: lengths that reach beyond the bytes are refused, whatever they add up to") {

@@ -5,7 +5,11 @@
 #include <raft/record.hpp>
 
 #include <deque>
+#include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "support/letter.hpp"
 #include "support/printing.hpp"
@@ -261,6 +265,178 @@ TEST_CASE("form: a count takes no memory that its bytes do not justify") {
   form(ids);
   CHECK_FALSE(form.good());
   CHECK(ids.capacity() == 0);
+}
+
+namespace {
+
+template <class Input>
+std::vector<std::byte> bytes_of_input(Input in) {
+  std::vector<std::byte> out;
+  raft::detail::form_writer form{out};
+  in.form(form);
+  return out;
+}
+
+/// What is read back from an input's bytes: the same, with nothing left of them, and nothing from fewer.
+template <class Input>
+Input read_back(const Input& in, const std::vector<std::byte>& bytes) {
+  raft::detail::form_reader form{bytes};
+  Input back{};
+  back.form(form);
+  CHECK(form.good());
+  CHECK(form.left().empty());
+  CHECK(bytes_of_input(back) == bytes_of_input(in));
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    raft::detail::form_reader cut{payload{bytes}.first(length)};
+    Input part{};
+    part.form(cut);
+    CHECK_FALSE(cut.good());
+  }
+  return back;
+}
+
+template <class Input>
+Input come_back(const Input& in) {
+  static std::deque<std::vector<std::byte>> kept;
+  kept.push_back(bytes_of_input(in));
+  return read_back(in, kept.back());
+}
+
+/// Stands for a node: notes which of its inputs was called.
+struct called {
+  std::string what{};
+  void tick() { what = "tick"; }
+  void campaign() { what = "campaign"; }
+  void evacuate() { what = "evacuate"; }
+  void stop_evacuation() { what = "stop_evacuation"; }
+};
+
+}  // namespace
+
+TEST_CASE("form: every input comes back with all its fields, and not from fewer bytes than it has") {
+  using namespace raft::inputs;
+  const auto marks = come_back(raft::inputs::persisted{{3_m, 300_m}});
+  CHECK(marks.p.first == 3_m);
+  CHECK(marks.p.last == 300_m);
+  CHECK(come_back(raft::inputs::applied{{200_i}}).a.index == 200_i);
+  const std::vector<payload> commands{payload_of("a"), payload_of(""), payload_of("long command")};
+  const auto proposed = come_back(raft::inputs::propose{commands, {}});
+  REQUIRE(proposed.held.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(text_of(proposed.held[i]) == text_of(commands[i]));
+  CHECK(come_back(raft::inputs::read{77}).context == 77);
+  const membership target{{1_n, 2_n}, {300_n}, {{2_n, bytes_of("place")}, {3_n, {}}}};
+  for (const std::optional<index_t> expected : {std::optional<index_t>{}, std::optional{0_i}, std::optional{9_i}}) {
+    const auto changed = come_back(raft::inputs::change_membership{target, expected});
+    CHECK(changed.target.voters == target.voters);
+    CHECK(changed.target.learners == target.learners);
+    REQUIRE(changed.target.data.size() == 2);
+    CHECK(changed.target.data[0].id == 2_n);
+    CHECK(changed.target.data[0].data == bytes_of("place"));
+    CHECK(changed.target.data[1].id == 3_n);
+    CHECK(changed.target.data[1].data.empty());
+    CHECK(changed.expected == expected);
+    CHECK(come_back(raft::inputs::begin_snapshot{expected}).at == expected);
+  }
+  const auto at_hand = come_back(raft::inputs::fetched{{3_i, 9_i}});
+  CHECK(at_hand.f.first == 3_i);
+  CHECK(at_hand.f.last == 9_i);
+  const auto in_term = come_back(propose_in_term{payload_of("x"), 4_t});
+  CHECK(text_of(in_term.command) == "x");
+  CHECK(in_term.expected == 4_t);
+  CHECK(come_back(raft::inputs::restored{{5_i}}).r.index == 5_i);
+  CHECK(text_of(come_back(write_snapshot{payload_of("piece")}).bytes) == "piece");
+  CHECK(come_back(raft::inputs::snapshot_written{{6_i}}).s.index == 6_i);
+  CHECK(come_back(raft::inputs::snapshot_abandoned{{7_i}}).s.index == 7_i);
+  CHECK(come_back(transfer_leadership{2_n}).target == 2_n);
+  CHECK(come_back(raft::inputs::read_anywhere{8}).context == 8);
+  CHECK(come_back(raft::inputs::read_stale{9}).at_most == 9);
+  for (const bool arrived : {false, true}) {
+    const auto carried = come_back(raft::inputs::snapshot_carried{{2_n, 7, arrived}});
+    CHECK(carried.c.to == 2_n);
+    CHECK(carried.c.id == 7);
+    CHECK(carried.c.arrived == arrived);
+  }
+  const auto added = come_back(raft::inputs::add_server{{4_n, bytes_of("place")}});
+  CHECK(added.server.id == 4_n);
+  CHECK(added.server.data == bytes_of("place"));
+  const auto anywhere = come_back(raft::inputs::propose_anywhere{payload_of("y"), 6});
+  CHECK(text_of(anywhere.command) == "y");
+  CHECK(anywhere.context == 6);
+}
+
+TEST_CASE("form: inputs without an answer are what their names say") {
+  called node;
+  raft::inputs::tick{}.call(node);
+  CHECK(node.what == "tick");
+  raft::inputs::campaign{}.call(node);
+  CHECK(node.what == "campaign");
+  raft::inputs::evacuate{}.call(node);
+  CHECK(node.what == "evacuate");
+  raft::inputs::stop_evacuation{}.call(node);
+  CHECK(node.what == "stop_evacuation");
+}
+
+TEST_CASE("form_reader: skips what is there, and no more") {
+  const auto three = bytes_of("abc");
+  raft::detail::form_reader form{three};
+  CHECK(form.peek() == 'a');
+  form.skip(2);
+  CHECK(form.peek() == 'c');
+  CHECK(form.left().size() == 1);
+  form.skip(1);
+  CHECK(form.left().empty());
+  CHECK(form.peek() == 0);
+  raft::detail::form_reader all{three};
+  all.skip(4);
+  CHECK(all.left().empty());
+  CHECK(all.good());
+}
+
+TEST_CASE("running_hash: tells each byte of what goes through it, its length, and the order") {
+  const auto sum = [](std::initializer_list<std::string_view> pieces) {
+    raft::detail::running_hash hash;
+    for (const std::string_view piece : pieces) hash.add(payload_of(piece));
+    return hash.value();
+  };
+  const std::string text = "twenty-three bytes long";
+  std::set<std::uint64_t> sums{sum({text})};
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::string other = text;
+    other[i] = '!';
+    sums.insert(sum({other}));
+    sums.insert(sum({std::string_view{text}.substr(0, i)}));
+  }
+  CHECK(sums.size() == 1 + 2 * text.size());
+  CHECK(sum({"a", "b"}) != sum({"b", "a"}));
+  CHECK(sum({"ab", ""}) != sum({"a", "b"}));
+  CHECK(sum({}) != sum({""}));
+  CHECK(sum({text}) == sum({text}));
+}
+
+TEST_CASE("tape: every output and every reading changes the sum") {
+  const auto sum_after = [](auto&&... outputs) {
+    tape t;
+    (outputs(t), ...);
+    return t.sum();
+  };
+  const auto sends = [](const letter& l) { return [l](tape& t) { t.did_send(l.what); }; };
+  const auto reads = [](std::int64_t now) { return [now](tape& t) { (void)t.time([now] { return now; }); }; };
+  const auto answers = [](std::uint64_t own) { return [own](tape& t) { (void)t.answer(own); }; };
+  const auto shows = [](std::uint64_t own) { return [own](tape& t) { (void)t.shown(own, 9); }; };
+  const std::vector<std::uint64_t> sums{sum_after(),
+                                        sum_after(sends(say(1_n, 2_n, 3_t, request_vote{4_i, 2_t}))),
+                                        sum_after(sends(say(1_n, 2_n, 3_t, request_vote{5_i, 2_t}))),
+                                        sum_after(sends(say(1_n, 3_n, 3_t, request_vote{4_i, 2_t}))),
+                                        sum_after(reads(7)),
+                                        sum_after(reads(8)),
+                                        sum_after(reads(7), reads(8)),
+                                        sum_after(answers(1)),
+                                        sum_after(answers(2)),
+                                        sum_after(shows(3)),
+                                        sum_after(shows(4)),
+                                        sum_after([](tape& t) { t.did(1, 2); }),
+                                        sum_after([](tape& t) { t.did(2, 1); })};
+  CHECK(std::set<std::uint64_t>(sums.begin(), sums.end()).size() == sums.size());
 }
 
 }  // namespace record_test
