@@ -5,6 +5,7 @@
 #include <raft/memory_log.hpp>
 
 #include <set>
+#include <string>
 #include <vector>
 
 #include "support/letter.hpp"
@@ -157,6 +158,21 @@ TEST_CASE("canonical_contents: a snapshot that is being received is in the form:
                     receiving({8_i, 5_t, voters(3), 6, 7}, "abc"), receiving({9_i, 4_t, voters(3), 6, 7}, "abc"),
                     receiving({9_i, 5_t, voters(2), 6, 7}, "abc"), receiving({9_i, 5_t, voters(3), 7, 7}, "abc"),
                     receiving({9_i, 5_t, voters(3), 6, 8}, "abc")}));
+}
+
+TEST_CASE("canonical_contents: where a snapshot cannot be read through a const Log, its id stands for its bytes") {
+  struct changes_as_it_reads : memory_log {
+    result<payload> read_snapshot(std::uint64_t offset, std::uint32_t max) {
+      return memory_log::read_snapshot(offset, max);
+    }
+  };
+  const auto holding = [](const std::string& image) {
+    const stored s{
+        .term = 5, .members = voters(3), .log = {{2, "a"}}, .base = {3_i, 2_t}, .snapshot = {4_i, 2_t}, .image = image};
+    return form_of_log(changes_as_it_reads{s.build()});
+  };
+  CHECK(all_differ({holding("state"), holding("other")}));
+  CHECK(holding("state") == holding("state"));
 }
 
 TEST_CASE("canonical_contents: of entries that are not at hand it holds the terms") {
