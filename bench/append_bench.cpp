@@ -37,7 +37,7 @@ void append_proposals(benchmark::State& state) {
   const bench::payloads work{static_cast<std::size_t>(state.range(0)), static_cast<std::size_t>(state.range(1))};
   const std::size_t kept = std::max<std::size_t>((std::size_t{8} << 20) / (work.count() * work.size()), 1);
   raft::memory_log log{voters()};
-  bench::memcpy_floor floor{1};
+  bench::memcpy_floor floor{1, work};
   bench::samples times;
   bench::samples floor_times;
   const auto fill = [&] {
@@ -68,7 +68,7 @@ void append_batch(benchmark::State& state) {
   bench::must(source.append(term, raft::entry_kind::command, work.window()));
   const raft::entries batch = bench::must(source.view(raft::index_t{1}, source.last_index(), UINT32_MAX));
   raft::memory_log log{voters()};
-  bench::memcpy_floor floor{1};
+  bench::memcpy_floor floor{1, work};
   bench::samples times;
   bench::samples floor_times;
   const auto fill = [&] {

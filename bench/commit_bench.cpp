@@ -28,7 +28,7 @@ std::size_t windows_of_a_run(const bench::commit_shape& shape) {
 
 void commit(benchmark::State& state, const bench::commit_shape& shape) {
   bench::commit_load<> load{shape};
-  bench::memcpy_floor floor{shape.nodes};
+  bench::memcpy_floor floor{shape.nodes, load.work()};
   const std::size_t windows = windows_of_a_run(shape);
   const auto entries = static_cast<double>(windows * shape.window);
   bench::samples cluster_times;

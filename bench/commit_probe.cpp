@@ -68,10 +68,9 @@ bool read(request& to, int argc, char** argv) {
 template <raft::checksums Covered>
 void probe(const request& asked) {
   bench::commit_load<Covered> load{asked.shape};
-  bench::memcpy_floor floor{asked.floor ? asked.shape.nodes : 0};
+  bench::memcpy_floor floor{asked.floor ? asked.shape.nodes : 0, load.work()};
   const std::size_t windows = (asked.entries + asked.shape.window - 1) / asked.shape.window;
   const auto entries = static_cast<double>(windows * asked.shape.window);
-  if (asked.floor) floor.lap(load.work());
   bench::samples cluster_times;
   bench::samples floor_times;
   std::uint64_t allocated[bench::allocations::owners];

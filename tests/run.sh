@@ -51,7 +51,9 @@ group fuzz "hostile bytes into codec and step, FUZZ_SECONDS (10) each" clang-19 
 group e2e "real servers, real clients, kill -9" $basics libasio-dev redis-tools procps
 group faults "real servers in network namespaces: links, packets, processes, disks, clocks" $basics libasio-dev iproute2
 # By name only.
-by_name=(clang19 coverage mutants)
+by_name=(asan_sim clang19 coverage mutants)
+about[asan_sim]="the simulator's own tests, under AddressSanitizer and UndefinedBehaviorSanitizer"
+needs[asan_sim]="${needs[asan]}"
 about[clang19]="what asan runs, built by clang 19 without sanitizers"
 needs[clang19]="$basics doctest-dev clang-19"
 about[mutants]="the engine broken on purpose, row by row: what notices it (10 min)"
@@ -152,6 +154,7 @@ group_constexpr() { # both compilers at a time
 group_compile() { python3 tests/compile/run.py; }
 group_package() { bash tests/package/run.sh; }
 group_asan() { with_ctest asan unit paper stories file_log seeds; }
+group_asan_sim() { with_ctest asan sim every; }
 group_clang14() { with_ctest clang14 unit paper stories; }
 group_clang19() { with_ctest clang19 unit paper stories file_log seeds; }
 

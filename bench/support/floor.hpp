@@ -17,10 +17,11 @@ class memcpy_floor {
  public:
   static constexpr std::size_t ring_bytes = std::size_t{8} << 20;
 
-  explicit memcpy_floor(std::size_t nodes) : rings_(nodes, std::vector<std::byte>(ring_bytes, std::byte{1})) {}
-
-  /// Goes once round the rings: a first lap waits for memory, and a cluster, which uses its memory again, does not.
-  void lap(const payloads& work) noexcept { run(work, ring_bytes / (work.count() * work.size()) + 1); }
+  /// Goes once round the rings with `work`: a first lap waits for memory, and who uses his memory again does not.
+  memcpy_floor(std::size_t nodes, const payloads& work)
+      : rings_(nodes, std::vector<std::byte>(ring_bytes, std::byte{1})) {
+    run(work, ring_bytes / (work.count() * work.size()) + 1);
+  }
 
   /// Copies every payload of `windows` windows into each ring. Precondition: a payload is not larger than a ring.
   void run(const payloads& work, std::size_t windows) noexcept {

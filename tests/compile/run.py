@@ -5,7 +5,7 @@ headers    each header compiles as the only include, and twice over, with warnin
            quickest, unless a compiler is named: what a header forgets to include, it forgets with all of them
 two_units  two translation units that include everything link and run together (nothing is defined twice); by the same
            compiler as the headers
-noexcept   one of these units compiles with -fno-exceptions -fno-rtti (the tests of clang 14 are built and run so)
+noexcept   one of these units compiles as it is, and with -fno-exceptions -fno-rtti (clang 14's tests run so)
 bits32     each header but testing/, and bits32.cpp, where std::size_t has 32 bits (g++ on x86-64 alone knows how to)
 fail       each file in fail/ compiles as it is; with one of its cases defined it does not, and the compiler says the
            sentences that the file expects: lines `// case NAME: sentence` (several lines of a name: all of them);
@@ -61,9 +61,8 @@ def check_bits32(compiler, folder):
     return "" if code == 0 else output
 
 
-def check_noexcept(compiler, folder):
-    code, output = run([compiler, *FLAGS, *NO_EXCEPTIONS, f"-I{folder}", "-fsyntax-only",
-                        str(HERE / "two_units_main.cpp")])
+def check_one_unit(compiler, flags, folder):
+    code, output = run([compiler, *FLAGS, *flags, f"-I{folder}", "-fsyntax-only", str(HERE / "two_units_main.cpp")])
     return "" if code == 0 else output
 
 
@@ -115,7 +114,8 @@ def jobs(compiler, alone, parts, folder):
     if "two_units" in parts and compiler == alone:
         yield f"{compiler} two units", check_two_units, (compiler, folder)
     if "noexcept" in parts:
-        yield f"{compiler} {' '.join(NO_EXCEPTIONS)}", check_noexcept, (compiler, folder)
+        yield f"{compiler} one unit", check_one_unit, (compiler, [], folder)
+        yield f"{compiler} {' '.join(NO_EXCEPTIONS)}", check_one_unit, (compiler, NO_EXCEPTIONS, folder)
     if "bits32" in parts and compiler == "g++" and platform.machine() == "x86_64":
         yield f"{compiler} -m32", check_bits32, (compiler, folder)
     if "headers" in parts and compiler == alone:

@@ -21,6 +21,26 @@ form form_by(raft::canonical_writer w, Write&& write) {
   return {w.bytes().begin(), w.bytes().end()};
 }
 
+/// A writer that keeps what it is told as numbers, for forms that are numbers alone.
+struct numbers {
+  std::vector<std::uint64_t> written{};
+
+  template <class... Values>
+  void operator()(const Values&... values) {
+    (put(values), ...);
+  }
+
+ private:
+  template <class Value>
+  void put(const Value& value) {
+    if constexpr (requires { value.value; }) {
+      written.push_back(value.value);
+    } else {
+      written.push_back(static_cast<std::uint64_t>(value));
+    }
+  }
+};
+
 /// Checks that no two of them are equal: the form of `value`, and after each change, made to the value before.
 template <class Value>
 void every_change_shows(Value value, const std::function<form(const Value&)>& form_of,

@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "support/forms.hpp"
 #include "support/letter.hpp"
 #include "support/printing.hpp"
 
@@ -195,17 +196,9 @@ TEST_CASE("durability: random writes and completions in any order, against the t
 
 TEST_CASE("durability: its form holds marks as what is above the durable one, and everything that is under way") {
   const auto form = [](const durability& d) {
-    std::vector<std::uint64_t> out;
-    const auto put = [&out](const auto& value) {
-      if constexpr (requires { value.value; }) {
-        out.push_back(value.value);
-      } else {
-        out.push_back(value);
-      }
-    };
-    auto words = [&put](const auto&... values) { (put(values), ...); };
-    d.canonical(words);
-    return out;
+    numbers out;
+    d.canonical(out);
+    return out.written;
   };
   const auto busy = [](std::uint64_t first_mark) {
     durability d{5_i};

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "support/forms.hpp"
+
 namespace lease_test {
 
 using namespace raft;
@@ -74,10 +76,9 @@ TEST_CASE("vote_promise: binds to one, until its end") {
 
 TEST_CASE("lease: its form holds what is under way and what is held, and of the times those that count") {
   const auto form = [](const lease<int>& l) {
-    std::vector<std::uint64_t> out;
-    auto words = [&out](const auto&... w) { (out.push_back(static_cast<std::uint64_t>(w)), ...); };
-    l.canonical(words, [&out](int time) { out.push_back(1000 + static_cast<std::uint64_t>(time)); });
-    return out;
+    story::numbers out;
+    l.canonical(out, [&out](int time) { out(1000 + static_cast<std::uint64_t>(time)); });
+    return out.written;
   };
   lease<int> l;
   CHECK(form(l) == std::vector<std::uint64_t>{0, 0, 0});

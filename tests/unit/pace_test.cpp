@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "support/forms.hpp"
+
 namespace pace_test {
 
 using raft::pace;
@@ -76,10 +78,9 @@ TEST_CASE("pace: its form holds when the next piece may leave, and what is owed"
   pace<std::int64_t> p;
   CHECK(p.price(5, 4, 1) == 1);  // and a quarter of a tick is owed
   p.pay(std::int64_t{100}, std::int64_t{1}, std::int64_t{0});
-  std::vector<std::int64_t> out;
-  auto words = [&out](std::uint64_t w) { out.push_back(static_cast<std::int64_t>(w)); };
-  p.canonical(words, [&out](std::int64_t time) { out.push_back(time); });
-  CHECK(out == std::vector<std::int64_t>{101, 1});
+  story::numbers out;
+  p.canonical(out, [&out](std::int64_t time) { out(static_cast<std::uint64_t>(time)); });
+  CHECK(out.written == std::vector<std::uint64_t>{101, 1});
 }
 
 }  // namespace pace_test

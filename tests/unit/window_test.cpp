@@ -6,6 +6,7 @@
 #include <deque>
 #include <vector>
 
+#include "support/forms.hpp"
 #include "support/letter.hpp"
 
 namespace window_test {
@@ -90,17 +91,9 @@ TEST_CASE("window: a copy is independent") {
 
 TEST_CASE("window: its form holds the bytes of each, whatever was held before and wherever it lies") {
   const auto form = [](const window& w) {
-    std::vector<std::uint64_t> out;
-    const auto put = [&out](const auto& value) {
-      if constexpr (requires { value.value; }) {
-        out.push_back(value.value);
-      } else {
-        out.push_back(value);
-      }
-    };
-    auto words = [&put](const auto&... values) { (put(values), ...); };
-    w.canonical(words);
-    return out;
+    numbers out;
+    w.canonical(out);
+    return out.written;
   };
   window w;
   CHECK(form(w) == std::vector<std::uint64_t>{0});
