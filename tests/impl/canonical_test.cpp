@@ -169,6 +169,43 @@ TEST_CASE("canonical: every change of a follower's state is seen") {
   changes("a vote is given", [&] { CHECK(s->step(say(1_n, 2_n, 3_t, request_pre_vote_reply{3_t, true}))); });
 }
 
+TEST_CASE("canonical: with leases the promise to the leader is seen, and when it ends if times are") {
+  setup how;
+  how.options.lease_reads = true;
+  auto fresh = story::start(2_n, {.term = 1, .members = voters(3)}, how);
+  fresh->pass(400);  // what a restart promises has passed
+  CHECK(fresh->step(append(1_n, 2_n, 1_t, {}, 0_i, {no_op(1)})));
+  const form bound_to_1 = form_of(*fresh);
+  const form until = timed_form_of(*fresh);
+  fresh->now() += 1;
+  CHECK(form_of(*fresh) == bound_to_1);
+  CHECK(timed_form_of(*fresh) != until);
+
+  // Of two that follow 3 in term 2, one gave its word to 1 before.
+  const auto follower_of_three = [&how](bool heard_1) {
+    auto s = story::start(2_n, {.term = 1, .members = voters(3), .log = {no_op(1)}}, how);
+    s->pass(1000);
+    CHECK(s->forget_leader());
+    if (heard_1) CHECK(s->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 0_i, {})));
+    return s;
+  };
+  CHECK(form_of(*follower_of_three(true)) != form_of(*follower_of_three(false)));
+}
+
+TEST_CASE("canonical: commands that were handed to a machine and are not executed yet are seen") {
+  setup how;
+  how.elsewhere = true;
+  auto s = follower_of_one(how);
+  CHECK(s->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 3_i, {{1, "a"}, {1, "b"}})));
+  const form none = form_of(*s);
+  CHECK(s->executed(2_i));
+  const form one = form_of(*s);
+  CHECK(one != none);
+  CHECK(s->executed(3_i));
+  CHECK(form_of(*s) != one);
+  CHECK(form_of(*s) != none);
+}
+
 TEST_CASE("canonical: candidates differ by who voted for them, and not by who did not") {
   for (const bool granted : {true, false}) {
     std::vector<form> forms;

@@ -311,6 +311,20 @@ TEST_CASE("on_forwarded_proposal: who voted for another never led this term, and
   CHECK(d->take_mail().empty());
 }
 
+TEST_CASE("on_forwarded_reply: a place that a compacted entry of an earlier term is behind holds none of that term") {
+  setup how;
+  how.options.trailing_entries = 0;
+  auto b = follower_of_one(how);
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 3_i, {{1, "a"}, {1, "b"}}, 0)));
+  CHECK(b->take_snapshot());
+  CHECK(b->step(append(3_n, 2_n, 2_t, {3_i, 1_t}, 3_i, {}, 0)));
+  b->take_mail();
+  CHECK(b->propose_anywhere("x", 7));
+  const auto r = b->only<forwarded_proposal>();
+  CHECK(b->step(say(3_n, 2_n, 2_t, forwarded_proposal_reply{r.session, r.serial, 2_i, 3_n})));
+  CHECK(b->machine().forwards == told{{7, fate::dropped, {2_i, 2_t}, 3_n}});
+}
+
 TEST_CASE("on_forwarded_reply: from others, of other terms, to another session, or a second time it tells nothing") {
   auto b = follower_of_one();
   CHECK(b->propose_anywhere("x", 7));

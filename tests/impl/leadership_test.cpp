@@ -435,6 +435,16 @@ TEST_CASE("on_timeout_now: a log that lacks what the leader had does not stand [
   CHECK(b->told<events::message_ignored>().back().why == ignored_reason::cannot_campaign);
 }
 
+TEST_CASE("on_timeout_now: a log that ends in the leader's term, but earlier, does not stand either [B149]") {
+  auto b = lone_follower();
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 0_i, {{1, "a"}})));
+  b->take_mail();
+  CHECK(b->step(order(2_n, 1_t, 3_i)));
+  CHECK(b->role() == role_kind::follower);
+  CHECK(b->step(order(2_n, 1_t, 2_i)));
+  CHECK(b->role() == role_kind::candidate);
+}
+
 TEST_CASE("on_timeout_now: what the disk did not confirm counts for nobody [B149]") {
   setup how;
   how.deferred = true;
@@ -511,6 +521,16 @@ TEST_CASE("retire: a leader that removed itself hands over with its last words")
   const bool led = c[2].leads() || c[3].leads();
   CHECK(led);
   CHECK(c[2].term() == 2_t);
+}
+
+TEST_CASE("retire: a successor that lacks an entry is not asked, since it would not win") {
+  auto a = lone_leader();
+  REQUIRE(a->change({.voters = {2_n, 3_n}}));
+  REQUIRE(a->propose("behind the removal"));
+  a->take_mail();
+  for (const node_id other : {2_n, 3_n}) CHECK(a->step(say(other, 1_n, 1_t, matched(a->last().previous()))));
+  CHECK_FALSE(a->leads());
+  CHECK(a->all<timeout_now>().empty());
 }
 
 TEST_CASE("retire: a transfer that the removal overtakes is not called aborted while its target is elected") {
@@ -766,6 +786,10 @@ TEST_CASE("forget_leader: the leader is followed again when it is heard; a leade
   CHECK(a->forget_leader().error().code == errc::ineligible);
   auto fresh = start(2_n, {.members = voters(3)});
   CHECK(fresh->forget_leader());  // there is nothing to forget
+  fresh->campaign();
+  CHECK(fresh->forget_leader());  // nor for one who asks to lead, and it goes on asking
+  CHECK(fresh->role() == role_kind::pre_candidate);
+  CHECK(fresh->told<events::role_changed>().size() == 1);
 }
 
 // ---------------------------------------------------------------------------------------------------- priorities

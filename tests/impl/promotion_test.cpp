@@ -220,6 +220,74 @@ TEST_CASE("pursue_promotion: a leader that is removed promotes nobody any more")
   CHECK(same(a->machine().promotions, {{4_n, promotion_fate::aborted}}));
 }
 
+TEST_CASE("pursue_promotion: a server that lost its log is promoted no further") {
+  auto a = leader_of_three({.options = {.check_quorum = false}});
+  REQUIRE(a->add({4_n, {}}));
+  commit_all(*a);
+  REQUIRE(a->propose("x"));
+  ack(*a, 4_n, 1_i);  // on its way to the goal, entry 2
+  for (int beats = 0; a->peer(4).state != progress_state::lost && beats < 5; ++beats) {
+    CHECK(a->machine().promotions.empty());
+    a->take_mail();
+    a->pass(50);
+    const auto mail = among(a->take_mail(), to(4) && kind<append_entries>());
+    REQUIRE_FALSE(mail.empty());
+    const auto& asked = mail.back().as<append_entries>();
+    CHECK(a->step(say(4_n, 1_n, 1_t, refused(asked.prev_log_index, {}, 0_i, asked.round))));
+  }
+  CHECK(a->peer(4).state == progress_state::lost);
+  CHECK(same(a->machine().promotions, {{4_n, promotion_fate::aborted}}));
+}
+
+TEST_CASE("add_server: a learner is promoted as it is; with another address this one is put in force first") {
+  const auto with_learner_at = [](std::string_view place) {
+    configuration c = voters(3);
+    c.learners = {4_n};
+    c.data = {{4_n, bytes_of(place)}};
+    return c;
+  };
+  for (const std::string_view place : {"", "here", "there"}) {
+    CAPTURE(place);
+    auto a = start(1_n, {.members = with_learner_at("here")}, {.options = {.check_quorum = false}});
+    win(*a);
+    ack(*a, 2_n, 1_i);
+    REQUIRE(a->add({4_n, bytes_of(place)}));
+    CHECK(a->last() == (place == "there" ? 2_i : 1_i));
+    CHECK(a->status().configuration == with_learner_at(place == "there" ? "there" : "here"));
+    commit_all(*a);
+    ack(*a, 4_n, a->last());
+    CHECK(a->status().configuration.is_voter(4_n));
+  }
+}
+
+TEST_CASE("add_server: a learner's new address is refused while another change is under way, with the reason") {
+  configuration members = voters(3);
+  members.learners = {4_n};
+  auto a = start(1_n, {.members = members}, {.options = {.check_quorum = false}});
+  win(*a);
+  ack(*a, 2_n, 1_i);
+  REQUIRE(a->change({.voters = members.voters, .learners = {4_n, 5_n}}));
+  CHECK(a->add({4_n, bytes_of("there")}).error().code == errc::not_ready);
+  CHECK(a->add({4_n, {}}));  // as it is, it waits for that change
+  commit_all(*a);
+  ack(*a, 4_n, a->last());
+  CHECK(a->status().configuration.is_voter(4_n));
+}
+
+TEST_CASE("promotion: what a server has come to never falls") {
+  promotion<ms> p;
+  p.begin_round(9_i, 10);
+  p.note(5_i, 0, 20);
+  CHECK(p.moved_at == 20);
+  p.note(4_i, 100, 30);
+  p.note(5_i, 0, 40);
+  CHECK(p.match == 5_i);
+  CHECK(p.offset == 0);
+  CHECK(p.moved_at == 20);
+  p.note(5_i, 1, 50);
+  CHECK(p.moved_at == 50);
+}
+
 TEST_CASE("add_server: refused with the reason, and then there is no fate") {
   auto a = leader_of_three();
   CHECK(a->add({2_n, {}}).error().code == errc::ineligible);

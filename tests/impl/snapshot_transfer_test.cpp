@@ -245,13 +245,17 @@ TEST_CASE("send_snapshot: each answer of the follower is a sign of life, and whe
 TEST_CASE("send_snapshot: words about others, or of another snapshot, do nothing") {
   auto a = with_snapshot(3, carried());
   lags(*a, 2_n);
-  const std::uint64_t id = a->offered().at(0).as<install_snapshot>().id;
+  install_snapshot other = a->offered().at(0).as<install_snapshot>();
+  const std::uint64_t id = other.id++;
   a->pass(500);
   CHECK(a->carried({2_n, id + 1, false}));
   CHECK(a->carried({3_n, id, false}));
   CHECK(a->carried({9_n, id, false}));
+  CHECK(a->step(say(2_n, 1_n, a->term(), has(10, other))));
   for (int beat = 0; beat < 8; ++beat) a->pass(50);
   CHECK(a->offered().size() == 1);
+  for (int beat = 0; beat < 4; ++beat) a->pass(50);
+  CHECK(a->offered().size() == 2);  // None of them was a sign of life.
   auto b = start(2_n, {.members = voters(3)}, carried());
   CHECK(b->carried({1_n, 1, true}));
 }

@@ -175,6 +175,27 @@ TEST_CASE("canonical_contents: where a snapshot cannot be read through a const L
   CHECK(holding("state") == holding("state"));
 }
 
+TEST_CASE("canonical_contents: a snapshot that cannot be read further ends the form there") {
+  struct breaks_off : memory_log {
+    std::uint64_t readable = 0;
+    bool empty = false;  ///< Beyond that there are no bytes; else there is an error.
+    [[nodiscard]] result<payload> read_snapshot(std::uint64_t offset, std::uint32_t) const {
+      if (offset < readable) return memory_log::read_snapshot(offset, 1);
+      return empty ? result<payload>{payload{}} : result<payload>{errc::io, "the disk is broken"};
+    }
+  };
+  const memory_log whole = stored{.term = 5,
+                                  .members = voters(3),
+                                  .log = {{2, "a"}},
+                                  .base = {3_i, 2_t},
+                                  .snapshot = {4_i, 2_t},
+                                  .image = "state"}
+                               .build();
+  CHECK(all_differ({form_of_log(breaks_off{whole, 0}), form_of_log(breaks_off{whole, 1}),
+                    form_of_log(breaks_off{whole, 2}), form_of_log(breaks_off{whole, 5})}));
+  CHECK(form_of_log(breaks_off{whole, 2, true}) == form_of_log(breaks_off{whole, 2, false}));
+}
+
 TEST_CASE("canonical_contents: of entries that are not at hand it holds the terms") {
   const auto cold = [](std::uint64_t term) {
     test_log log{stored{.term = 5, .members = voters(3), .log = {{term, "a"}, {5, "b"}}}.build()};

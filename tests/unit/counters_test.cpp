@@ -388,6 +388,24 @@ TEST_CASE("counting_observer: each event counts where its name says, and nowhere
   CHECK(counts(promotion(promotion_fate::aborted)));
 }
 
+TEST_CASE(
+    "counting_observer: a leader that is told of twice was elected once; only snapshots count as snapshots sent") {
+  counting_observer o;
+  for (int times = 0; times < 2; ++times) o.on(events::role_changed{1_n, 5_t, role_kind::leader, 1_n});
+  CHECK(o.counts().elections_won == 1);
+  CHECK(o.counts().leader_changes == 1);
+  const auto peer_is = [&o](progress_state now) {
+    events::peer_changed e{};
+    e.state = now;
+    o.on(e);
+    return o.counts().snapshots_sent;
+  };
+  CHECK(peer_is(progress_state::probe) == 0);
+  CHECK(peer_is(progress_state::snapshot) == 1);
+  CHECK(peer_is(progress_state::replicate) == 1);
+  CHECK(peer_is(progress_state::lost) == 1);
+}
+
 TEST_CASE("counting_observer: a request that is refused counts by its kind and its reason") {
   const auto after_one = [](request_kind what, errc why) {
     counting_observer o;

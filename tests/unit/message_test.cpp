@@ -54,6 +54,15 @@ TEST_CASE("operator==: a message equals its copy and nothing else") {
   }
 }
 
+TEST_CASE("operator==: every field of a forwarded proposal counts, and the bytes of its command") {
+  const forwarded_proposal one{4, 5, payload_of("x")};
+  CHECK(one == one);
+  CHECK_FALSE(one == forwarded_proposal{3, 5, payload_of("x")});
+  CHECK_FALSE(one == forwarded_proposal{4, 6, payload_of("x")});
+  CHECK_FALSE(one == forwarded_proposal{4, 5, payload_of("y")});
+  CHECK_FALSE(one == forwarded_proposal{4, 5, payload_of("xx")});
+}
+
 TEST_CASE("operator==: every field of a chunk counts") {
   const auto original = chunk(1_n, 2_n, 3_t, {4_i, 2_t}, voters_of({1_n, 2_n}), "image", 1, 3).as<install_snapshot>();
   const bytes data = bytes_of("mag");

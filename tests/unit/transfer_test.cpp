@@ -51,6 +51,8 @@ TEST_CASE("best_successor: who has most of the log, of those heard lately that l
   for (auto& p : peers) p.passed_over = true;
   CHECK(best_successor(peers, c, std::int64_t{200}, std::int64_t{200}) == 2_n);
   CHECK(best_successor(peers, voters(1), std::int64_t{200}, std::int64_t{200}) == nobody);
+  peers[0].state = progress_state::lost;  // what it acknowledged is gone, and its word with it
+  CHECK(best_successor(peers, c, std::int64_t{200}, std::int64_t{200}) == 3_n);
 }
 
 TEST_CASE("reluctance: what a priority lacks is halved by each silent timeout, down to nothing") {

@@ -14,16 +14,19 @@ constexpr result<void> RAFT_NODE::add_server(const member_data& server) {
     return refuse_change({errc::not_ready, promotion_.target, 0, "another server is being made a voter"});
   }
   if (configuration_.is_voter(server.id)) return refuse_change({errc::ineligible, {}, 0, "it is a voter already"});
-  membership target{configuration_.voters, configuration_.learners, {}};
   const bool learns = configuration_.is_learner(server.id);
-  if (!learns) target.learners.push_back(server.id);
-  if (!server.data.empty()) target.data.push_back(server);
-  const auto next = next_configuration(target, {});
-  const bool as_it_is = learns && (server.data.empty() || (!next && step_towards(configuration_, target)));
-  if (!next && !as_it_is) return refuse_change(next.error());
+  const bool as_it_is =
+      learns && (server.data.empty() || std::ranges::equal(server.data, configuration_.data_of(server.id)));
+  if (!as_it_is) {
+    membership target{configuration_.voters, configuration_.learners, {}};
+    if (!learns) target.learners.push_back(server.id);
+    if (!server.data.empty()) target.data.push_back(server);
+    const auto next = next_configuration(target, {});
+    if (!next) return refuse_change(next.error());
+    want_configuration(*next);
+  }
   promotion_ = {};
   promotion_.target = server.id;
-  if (next && !as_it_is) want_configuration(*next);
   settle();
   return {};
 }
