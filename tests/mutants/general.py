@@ -454,18 +454,23 @@ def behind(cases, text):
     return []
 
 
+def judge_all(work, mutants, jobs):
+    """{number: verdict}; says at once which mutants are left."""
+    verdicts = {}
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for mutant, verdict in zip(mutants, pool.map(work.judge, mutants)):
+            verdicts[mutant.number] = verdict
+            if verdict[0] in ALIVE + NO_END:
+                print(f"{verdict[0]:11} {mutant.key()}   [line {mutant.line}] {verdict[1]}", flush=True)
+    return verdicts
+
+
 def report(chosen, verdicts):
-    """Names who is left, and prints the table by file. The score of all, in percent of those whose runs end."""
+    """Prints the table by file. The score of all, in percent of those whose runs end."""
     by_file = collections.defaultdict(collections.Counter)
-    left = collections.defaultdict(list)
     for mutant in chosen:
-        how, by, _ = verdicts.get(mutant.number, ("equivalent", "", ""))
-        by_file[mutant.file][how] += 1
-        left[how].append(f"{how:11} {mutant.key()}   [line {mutant.line}] {by}")
+        by_file[mutant.file][verdicts.get(mutant.number, ("equivalent",))[0]] += 1
     total = sum(by_file.values(), collections.Counter())
-    print("Neither killed nor alive, the run does not end by itself:", *(line for how in NO_END for line in left[how]),
-          sep="\n")
-    print("Alive:", *(line for how in ALIVE for line in left[how]), sep="\n")
     print(f"\n{'file':24}" + "".join(f"{head:>13}" for head in ("mutants", *HOWS, "equivalent", "score", "of all")))
     score = of_all = 100.0
     for name, count in [*sorted(by_file.items()), ("all", total)]:
@@ -506,9 +511,7 @@ def main():
         work = Pass(files, pathlib.Path(scratch), arguments.jobs)
         work.build()
         print(f"{len(mutants)} mutants in {len(files)} headers, built in {time.monotonic() - began:.0f} s", flush=True)
-        asked = [m for m in chosen if m.number not in known]
-        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-            verdicts = {m.number: verdict for m, verdict in zip(asked, pool.map(work.judge, asked))}
+        verdicts = judge_all(work, [m for m in chosen if m.number not in known], arguments.jobs)
     score = report(chosen, verdicts)
     print(f"took {time.monotonic() - began:.0f} s")
     return 0 if score >= GOAL else 1
