@@ -360,16 +360,19 @@ class file_log {
     const std::uint64_t unconfirmed = found.unconfirmed();
     const bool confirms = !fresh && p.options.sync == sync_policy::always && unconfirmed < found.end().used;
     if (!sync_found(found.end().segments) || !p.snapshots.sync_current(failures)) return false;
-    if (!p.writer.resume(std::move(found.end())) || (confirms && !p.writer.confirm(unconfirmed))) return note_writer();
+    if (!p.writer.resume(std::move(found.end()))) return note_writer();
+    if (confirms && !p.writer.confirm(unconfirmed)) return note_writer();
     for (const std::string& file : leftovers) {
       if (!failures.good(p.files.remove(file), file)) return false;
     }
     if (!p.snapshots.confirm(failures)) return false;
-    if (auto ready = begin_write(0); !ready) return false;
+    begin_batch();
     // Its mark is nobody's: those that are handed out begin behind it.
     p.mark = p.gathering.first = p.gathering.last = mark_t{1};
     if (!sync()) return false;
-    return p.writer.open_synced(std::find(names.begin(), names.end(), "synced") != names.end()) || note_writer();
+    const bool noted_before = std::find(names.begin(), names.end(), "synced") != names.end();
+    if (!p.writer.open_synced(noted_before)) return note_writer();
+    return true;
   }
 
   /// Syncs the segments that were found, and the directory: a process that was killed leaves what it wrote in the
@@ -404,11 +407,14 @@ class file_log {
         b.bytes.size() > detail::wal::batch_header_bytes) {
       return {errc::busy, "max_waiting_bytes wait for sync()"};
     }
-    if (b.empty()) {
-      b.state_before.clear();
-      detail::wal::put_small_state(b.state_before, image_);
-    }
+    if (b.empty()) begin_batch();
     return {};
+  }
+
+  /// The batch that gathers begins: a segment that begins with it would begin with this state.
+  void begin_batch() {
+    parts_->gathering.state_before.clear();
+    detail::wal::put_small_state(parts_->gathering.state_before, image_);
   }
 
   detail::wal::byte_buffer& begin_item(item kind, std::size_t length) {
@@ -435,9 +441,9 @@ class file_log {
     return out;
   }
 
+  /// Precondition: `meta` is of a later place than the current snapshot.
   void put_snapshot(const snapshot_meta& meta) {
-    const bool held =
-        first_index().previous() <= meta.index && meta.index <= last_index() && term_at(meta.index) == meta.term;
+    const bool held = meta.index <= last_index() && term_at(meta.index) == meta.term;
     std::vector<std::byte> place;
     detail::wal::put(place, meta);
     detail::wal::byte_buffer& out = begin_item(item::snapshot, 8 + place.size());

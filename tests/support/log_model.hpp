@@ -23,6 +23,16 @@ inline raft::configuration three_voters() {
   return raft::voters_of({raft::node_id{1}, raft::node_id{2}, raft::node_id{3}});
 }
 
+/// As many members as there may be, each with as much data as it may have.
+inline raft::configuration largest_configuration() {
+  raft::configuration large;
+  for (std::uint64_t id = 1; id <= raft::configuration_limit; ++id) {
+    large.voters.push_back(raft::node_id{id});
+    large.data.push_back({raft::node_id{id}, std::vector<std::byte>(raft::member_data_limit, std::byte{7})});
+  }
+  return large;
+}
+
 /// Entries in their wire form, in memory of their own.
 struct owned_entries {
   std::vector<std::byte> bytes{};

@@ -75,6 +75,25 @@ TEST_CASE("damage: without the file `synced` a damaged last batch is taken for a
   CHECK(cut == end.second);
 }
 
+TEST_CASE("damage: a file `synced` that is whole and not of this log, or no such file at all, says nothing") {
+  image whole{3};
+  const std::string last = names_of(whole.d, "log-").back();
+  const auto end = batches_of(whole.d.content(last), whole.d.identity).back();
+  whole.d.content(last)[end.first] ^= std::byte{1};
+  whole.d.settle_content();
+  disk believed = whole.d;
+  CHECK(refused_or(believed, ""));
+  for (const std::size_t offset : {0U, 7U, 8U, 15U}) {  // the first word says what the file is, the second of which log
+    CAPTURE(offset);
+    disk d = whole.d;
+    auto& bytes = d.content("synced");
+    bytes[offset] ^= std::byte{1};
+    raft::detail::store_le(bytes.data() + 28, raft::detail::crc32c(bytes.data(), 28));
+    d.settle_content();
+    CHECK(!refused_or(d, whole.before_last_sync));
+  }
+}
+
 TEST_CASE("damage: batches dropped, doubled or swapped") {
   for (const std::uint64_t seed : {3U, 8U, 25U}) {
     const image whole{seed, seed == 25 ? 40 : 20, seed == 25 ? 900U : 60U};
@@ -264,12 +283,13 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
       raft::write_entry(out.data() + out.size() - 16, raft::term_t{term}, raft::entry_kind::no_op, {});
     };
   };
-  const auto snapshot = [](std::uint64_t replaced, std::uint64_t index, std::uint64_t term) {
+  const auto snapshot = [](std::uint64_t replaced, std::uint64_t index, std::uint64_t term, std::size_t more = 0) {
     return [=](std::vector<std::byte>& out) {
       wal::put_item(out, wal::item::snapshot, 0);
       const std::size_t at = out.size();
       wal::put(out, replaced);
       wal::put(out, raft::snapshot_meta{raft::index_t{index}, raft::term_t{term}, test::three_voters(), 0, 1});
+      out.resize(out.size() + more);
       raft::detail::store_le(out.data() + at - 8, static_cast<std::uint32_t>(out.size() - at));
     };
   };
@@ -299,6 +319,7 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
   CHECK(with_last_batch(entry_at(1, 1, 2)));
   CHECK(with_last_batch(entry_at(2, 2, 2)));
   CHECK(with_last_batch(entry_at(2, 0, 2)));
+  CHECK(with_last_batch(numbers(wal::item::entries, {2, 0})));
   CHECK(with_last_batch(entry_at(2, 1, 1)));
   CHECK(with_last_batch(entry_at(2, (std::uint64_t{1} << 32) + 1, 2)));
   CHECK(with_last_batch(numbers(wal::item::entries, {2})));
@@ -321,6 +342,7 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
   CHECK(with_last_batch(snapshot(0, 2, 2)));
   CHECK(with_last_batch(snapshot(0, 0, 0)));
   CHECK(with_last_batch(numbers(wal::item::snapshot, {0})));
+  CHECK(with_last_batch(snapshot(0, 1, 2, 8)));
   CHECK(with_last_batch(both(snapshot(1, 5, 2), snapshot(0, 5, 2))));
   CHECK(with_last_batch(both(numbers(wal::item::entries, {2, 1, 2}), entry_at(3, 1, 2))));
   CHECK(with_last_batch([](std::vector<std::byte>& out) { wal::put_item(out, wal::item::hard_state, 4096); }));
@@ -348,7 +370,9 @@ TEST_CASE("damage: a segment's header whole in itself that makes no sense is ref
   CHECK(refuses(segments.front(), 24, 77));  // sequence
   CHECK(refuses(segments.front(), 32, 0));   // first batch
   CHECK(refuses(segments.back(), 32, 1));
-  CHECK(refuses(segments.back(), 40, std::uint64_t{100} << 32));  // length of the state
+  const auto with_length = raft::detail::load_le<std::uint64_t>(last.data() + 40);
+  CHECK(refuses(segments.back(), 40, with_length + (std::uint64_t{8} << 32)));  // length of the state: more than it has
+  CHECK(refuses(segments.back(), 40, std::uint64_t{100} << 32));                // less
   CHECK(refuses(segments.back(), 40, std::uint64_t{60000} << 32));
   CHECK(refuses(segments.back(), 40, std::uint64_t{0xFFFFFF00} << 32));
   const auto with_epoch = [](const std::vector<std::byte>& bytes, std::uint64_t epoch) {
@@ -391,6 +415,9 @@ TEST_CASE("damage: names that are not ours are left alone") {
                                         "log-",
                                         "log-000000000000000A",
                                         "log-00000000000000001",
+                                        "lug-0000000000000001",
+                                        "Spare-0000000000000001",
+                                        "snapshot_0000000000000001",
                                         "snapshot-zz",
                                         "spare-00000000000000g0",
                                         "partial-0000000000000 01"};
@@ -507,37 +534,6 @@ TEST_CASE(
         CHECK(reopened(d, small_options()) == after_restart);
       }
     }
-  }
-}
-
-TEST_CASE("failures: at every call of an opening: refused with the reason, and fine the next time") {
-  image whole{4, 40, 900};
-  {  // An unfinished snapshot, a segment too many, and a last batch that nothing says was synced.
-    auto log = test::disk_log::open("dir", test::three_voters(), small_options(), nullptr, test::disk_files{&whole.d});
-    REQUIRE(log.has_value());
-    REQUIRE(log->begin_snapshot({raft::index_t{99999}, raft::term_t{2000}, test::three_voters(), 0, 0}));
-    REQUIRE(log->write_snapshot(test::bytes_of(std::string(200000, 'x'))));
-    REQUIRE(log->truncate_from(raft::index_t{88888}).has_value());
-    whole.d.dead_from = whole.d.calls + 2;
-    REQUIRE(!log->sync());
-  }
-  whole.d.revive();
-  disk clean = whole.d;
-  REQUIRE(test::disk_log::open("dir", test::three_voters(), small_options(), nullptr, test::disk_files{&clean}));
-  for (std::uint64_t call = 1; call <= clean.calls; ++call) {
-    CAPTURE(call);
-    disk d = whole.d;
-    d.fail_at = call;
-    raft::file_log_failure why;
-    const std::string shown = reopened(d, small_options(), &why);
-    CHECK(refused(shown));
-    CHECK(why.why.code == errc::io);
-    CHECK(why.file.rfind("dir", 0) == 0);
-    CHECK(d.handles.empty());
-    d.revive();
-    CHECK(reopened(d, small_options()) == whole.shown);
-    d.crash({});
-    CHECK(reopened(d, small_options()) == whole.shown);
   }
 }
 

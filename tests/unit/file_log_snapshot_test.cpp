@@ -14,6 +14,8 @@
 
 namespace {
 
+namespace wal = raft::detail::wal;
+
 using raft::errc;
 using raft::index_t;
 using raft::term_t;
@@ -253,11 +255,7 @@ TEST_CASE("begin_snapshot: refuses a configuration that could not be read back")
 }
 
 TEST_CASE("finish_snapshot: as much data as members may have is there after a restart") {
-  raft::configuration large;
-  for (std::uint64_t id = 1; id <= raft::configuration_limit; ++id) {
-    large.voters.push_back(raft::node_id{id});
-    large.data.push_back({raft::node_id{id}, std::vector<std::byte>(raft::member_data_limit, std::byte{7})});
-  }
+  const raft::configuration large = test::largest_configuration();
   test::disk d;
   {
     auto log = open(d);
@@ -306,38 +304,117 @@ TEST_CASE("write_snapshot: syncs a large image in portions, and a portion that f
   }
 }
 
+namespace {
+
+const std::string ninth = "snapshot-0000000000000009";
+
+/// A log with a snapshot.
+test::disk disk_with(const std::string& image, std::uint64_t term, const raft::configuration& members,
+                     std::uint64_t index = 9) {
+  test::disk d;
+  auto log = open(d);
+  REQUIRE(log.begin_snapshot({index_t{index}, term_t{term}, members, 0, 0}));
+  REQUIRE(log.write_snapshot(bytes_of(image)));
+  REQUIRE(log.finish_snapshot());
+  REQUIRE(log.sync().has_value());
+  return d;
+}
+
+/// Sums the header of a snapshot's file up again, so that a change of it does not show as such.
+void seal_header(std::vector<std::byte>& bytes) {
+  const auto end = 40 + raft::detail::load_le<std::uint64_t>(bytes.data() + 32);
+  raft::detail::store_le(bytes.data() + 8, raft::detail::crc32c(bytes.data() + 12, static_cast<std::size_t>(end) - 12));
+}
+
+}  // namespace
+
 TEST_CASE("open: refuses a snapshot that is whole and not the one that the log speaks of") {
-  const auto disk_with = [](const std::string& image, std::uint64_t term, const raft::configuration& members) {
-    test::disk d;
-    auto log = open(d);
-    REQUIRE(log.begin_snapshot({index_t{9}, term_t{term}, members, 0, 0}));
-    REQUIRE(log.write_snapshot(bytes_of(image)));
-    REQUIRE(log.finish_snapshot());
-    REQUIRE(log.sync().has_value());
-    return d;
-  };
-  const std::string name = "snapshot-0000000000000009";
   const test::disk whole = disk_with("image", 4, three_voters());
   const auto with_file_of = [&](const test::disk& other) {
     test::disk d = whole;
-    d.content(name) = other.files.at(other.names.at(name)).seen;
+    d.content(ninth) = other.files.at(other.names.lower_bound("snapshot-")->second).seen;
     d.revive();
     return test::reopened(d, small());
   };
   CHECK(with_file_of(whole).find("refused") == std::string::npos);
   const std::string reason =
-      "refused: dir/" + name + ": the snapshot is not the one that the log speaks of, at offset ";
+      "refused: dir/" + ninth + ": the snapshot is not the one that the log speaks of, at offset ";
   CHECK(with_file_of(disk_with("imagE", 4, three_voters())) == reason + "512");
+  CHECK(with_file_of(disk_with("images", 4, three_voters())) == reason + "512");
   CHECK(with_file_of(disk_with("image", 5, three_voters())) == reason + "40");
+  CHECK(with_file_of(disk_with("image", 4, three_voters(), 8)) == reason + "40");
   CHECK(with_file_of(disk_with("image", 4, raft::voters_of({raft::node_id{1}}))) == reason + "40");
+}
 
-  test::disk later = whole;
-  auto& bytes = later.content(name);
-  raft::detail::store_le(bytes.data() + 12, std::uint32_t{2});
-  const auto end = 40 + raft::detail::load_le<std::uint64_t>(bytes.data() + 32);
-  raft::detail::store_le(bytes.data() + 8, raft::detail::crc32c(bytes.data() + 12, static_cast<std::size_t>(end) - 12));
-  later.revive();
-  raft::file_log_failure why;
-  CHECK(test::reopened(later, small(), &why).find("refused") == 0);
-  CHECK(why.why.code == errc::unsupported_version);
+TEST_CASE("open: refuses a snapshot whose parts are whole, each for itself, and make no sense") {
+  const auto refusal = [](auto change) {
+    test::disk d = disk_with("image", 4, three_voters());
+    change(d.content(ninth), d.identity);
+    d.revive();
+    raft::file_log_failure why;
+    const std::string shown = test::reopened(d, small(), &why);
+    CHECK(why.why.code == (shown.find("version") == std::string::npos ? errc::corrupt : errc::unsupported_version));
+    return shown;
+  };
+  const auto refused_as = [](const std::string& sentence) { return "refused: dir/" + ninth + ": " + sentence; };
+  CHECK(refusal([](std::vector<std::byte>& bytes, std::uint64_t) {
+          raft::detail::store_le(bytes.data() + 12, std::uint32_t{2});
+          seal_header(bytes);
+        }) == refused_as("a snapshot of a version that this build does not read"));
+  // A place that is longer than what it says, and one whose configuration has no voters.
+  CHECK(refusal([](std::vector<std::byte>& bytes, std::uint64_t) {
+          raft::detail::store_le(bytes.data() + 32, raft::detail::load_le<std::uint64_t>(bytes.data() + 32) + 8);
+          seal_header(bytes);
+        }) == refused_as("the place of a snapshot is malformed, at offset 40"));
+  CHECK(refusal([](std::vector<std::byte>& bytes, std::uint64_t) {
+          bytes[40 + 40 + 2] = std::byte{0};
+          seal_header(bytes);
+        }) == refused_as("the place of a snapshot is malformed, at offset 40"));
+  // Another checksum of the image, in a slot that is whole: the blocks are those of some other image.
+  CHECK(refusal([](std::vector<std::byte>& bytes, std::uint64_t identity) {
+          std::byte* const slot = bytes.data() + 512;
+          slot[4] ^= std::byte{1};
+          const std::uint32_t seed = wal::seed_of(identity) ^ wal::seed_of(1 * 0x9E3779B97F4A7C15);
+          raft::detail::store_le(slot, raft::detail::crc32c(slot + 4, 20, seed));
+        }) == refused_as("the checksum of a snapshot does not hold, at offset 512"));
+}
+
+TEST_CASE("open: a snapshot's file that the log does not speak of goes if there is another, and is refused if not") {
+  const std::string zeroth = "snapshot-0000000000000000";
+  test::disk d = disk_with("image", 4, three_voters());
+  test::disk none;
+  { const auto log = open(none); }
+  for (test::disk* one : {&d, &none}) {
+    one->names[zeroth] = one->durable_names[zeroth] = one->next_file;
+    one->files[one->next_file++] = {};
+    one->revive();
+  }
+  CHECK(open(d).snapshot().index == index_t{9});
+  CHECK(d.names.count(zeroth) == 0);
+  CHECK(test::reopened(none, small()) == "refused: dir/" + zeroth + ": a snapshot that no log speaks of, at offset 0");
+  CHECK(none.names.count(zeroth) == 1);
+}
+
+TEST_CASE("partial: one under the name of another, or not beyond the current snapshot, does not count and goes") {
+  for (const bool renamed : {false, true}) {
+    CAPTURE(renamed);
+    test::disk d = disk_with("image", 4, three_voters());
+    d.revive();
+    {
+      auto log = open(d);
+      REQUIRE(log.begin_snapshot({index_t{renamed ? 10U : 9U}, term_t{4}, three_voters(), 0, 0}));
+      REQUIRE(log.write_snapshot(bytes_of(pattern(70000))));
+    }
+    REQUIRE(files_named(d, "partial-") == 1);
+    d.crash({test::keep::how::everything});
+    if (renamed) {
+      for (auto* names : {&d.names, &d.durable_names}) {
+        auto one = names->extract(names->lower_bound("partial-"));
+        one.key() = "partial-0000000000000007";
+        names->insert(std::move(one));
+      }
+    }
+    CHECK(open(d).partial().meta.index == index_t{});
+    CHECK(files_named(d, "partial-") == 0);
+  }
 }

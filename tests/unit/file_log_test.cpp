@@ -4,7 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
+#include <sys/fsuid.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -506,6 +508,33 @@ TEST_CASE("real files: errors of the system are values, with errno and path") {
   files.close(*full);
 }
 
+TEST_CASE("real files: a directory that is there, below one that may not be read, is taken; one that was made is not") {
+  const directory dir;
+  const raft::posix_files files;
+  const std::string outer = dir.log();
+  REQUIRE(files.make_directory(outer).has_value());
+  REQUIRE(files.make_directory(outer + "/there").has_value());
+  REQUIRE(::chmod(outer.c_str(), 0333) == 0);  // to be written to and passed through
+  REQUIRE(::chmod(outer.substr(0, outer.size() - 4).c_str(), 0711) == 0);
+  // Root may read it all the same; for the file system, this thread is somebody else meanwhile.
+  const bool root = ::geteuid() == 0;
+  if (root) ::setfsuid(65534);
+  const bool readable = files.list(outer).has_value();
+  const auto there = files.make_directory(outer + "/there");
+  const auto made = files.make_directory(outer + "/made");
+  if (root) ::setfsuid(0);
+  ::chmod(outer.c_str(), 0750);
+  ::rmdir((outer + "/there").c_str());
+  ::rmdir((outer + "/made").c_str());
+  REQUIRE(!readable);
+  CHECK(there.has_value());
+  REQUIRE(!made);  // it may be gone after a crash
+  CHECK(made.error().code == errc::io);
+  CHECK(made.error().detail == EACCES);
+  // Whatever else prevents the sync is told for both: this file system has none.
+  CHECK(files.make_directory("/proc/self").error().detail == EINVAL);
+}
+
 TEST_CASE("steady state: append and sync allocate nothing") {
   const directory dir;
   auto log = raft::file_log<>::open(dir.log(), three_voters());
@@ -628,4 +657,24 @@ TEST_CASE("real files: a directory may be named relative to where the process is
   CHECK(made.has_value());
   CHECK(again.has_value());
   CHECK(inside.has_value());
+}
+
+TEST_CASE("file_log_failure: a line that says what there is to say of each kind") {
+  const auto line = [](errc code) {
+    return raft::file_log_failure{{code, {}, 28, "it went wrong"}, "dir/file"}.text();
+  };
+  CHECK(line(errc::corrupt) == "dir/file: it went wrong, at offset 28");
+  CHECK(line(errc::io) == "dir/file: it went wrong, errno 28");
+  CHECK(line(errc::no_space) == "dir/file: it went wrong, errno 28");
+  CHECK(line(errc::busy) == "dir/file: it went wrong");
+}
+
+TEST_CASE("failure_account: keeps the first failure, whatever fails because of it") {
+  raft::detail::wal::failure_account failures;
+  CHECK(failures.good(raft::result<void>{}, "dir/a"));
+  CHECK(!failures.any());
+  CHECK(!failures.good(raft::result<void>{errc::io, "first"}, "dir/b"));
+  CHECK(!failures.good(raft::result<void>{errc::no_space, "second"}, "dir/c"));
+  CHECK(failures.first().file == "dir/b");
+  CHECK(failures.first().why.code == errc::io);
 }

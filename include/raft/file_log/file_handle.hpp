@@ -37,11 +37,10 @@ class file_handle {
   file_handle() = default;
   file_handle(const Files& files, typename Files::file f) : files_(files), file_(f) {}
   file_handle(file_handle&& other) noexcept : files_(other.files_), file_(std::exchange(other.file_, Files::none)) {}
-  file_handle& operator=(file_handle&& other) noexcept {
-    if (this == &other) return *this;
-    close();
-    files_ = other.files_;
-    file_ = std::exchange(other.file_, Files::none);
+  /// By value: `other` takes what was open here along, and closes it.
+  file_handle& operator=(file_handle other) noexcept {
+    std::swap(files_, other.files_);
+    std::swap(file_, other.file_);
     return *this;
   }
   ~file_handle() { close(); }

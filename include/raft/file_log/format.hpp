@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -216,6 +217,8 @@ struct segment_header {
 };
 
 inline constexpr std::size_t segment_header_bytes = 56;
+/// More than the state in any header takes.
+inline constexpr std::size_t segment_header_limit = std::size_t{1} << 20;
 
 /// The bytes of a segment's header, padding included. `state` is the byte form of a small_state.
 inline void encode_segment_header(std::vector<std::byte>& out, const segment_header& h,
@@ -233,15 +236,14 @@ inline void encode_segment_header(std::vector<std::byte>& out, const segment_hea
   out.resize(round_up(out.size(), sector_bytes));
 }
 
-/// Reads the header at the beginning of `bytes`, which may hold more; errc::incomplete if it holds too little, with the
-/// number of bytes that are needed.
+/// Reads the header at the beginning of `bytes`: all of the file, or segment_header_limit bytes of it at least.
 inline result<segment_header> decode_segment_header(payload bytes) {
   if (bytes.size() < segment_header_bytes) return damaged(0, "a segment ends inside its header");
   const std::byte* const at = bytes.data();
   if (load_le<std::uint64_t>(at) != segment_magic) return damaged(0, "a segment does not begin as one");
   const std::size_t end = segment_header_bytes + load_le<std::uint32_t>(at + 44);
-  if (end > (std::size_t{1} << 20)) return damaged(44, "the header of a segment is damaged");
-  if (end > bytes.size()) return raft::error{errc::incomplete, {}, end, "more of a segment's header is needed"};
+  if (end > segment_header_limit) return damaged(44, "the header of a segment is damaged");
+  if (end > bytes.size()) return damaged(0, "a segment ends inside its header");
   if (load_le<std::uint32_t>(at + 8) != crc32c(at + 12, end - 12)) {
     return damaged(8, "the header of a segment is damaged");
   }
@@ -333,8 +335,8 @@ inline std::string name_of(const char* prefix, std::uint64_t number) {
 }
 
 /// Whether `name` is such a name; if so, the number is in `number`.
-inline bool parse_name(const std::string& name, const std::string& prefix, std::uint64_t& number) noexcept {
-  if (name.size() != prefix.size() + 16 || name.compare(0, prefix.size(), prefix) != 0) return false;
+inline bool parse_name(std::string_view name, std::string_view prefix, std::uint64_t& number) noexcept {
+  if (name.size() != prefix.size() + 16 || !name.starts_with(prefix)) return false;
   number = 0;
   for (std::size_t i = prefix.size(); i < name.size(); ++i) {
     const char c = name[i];

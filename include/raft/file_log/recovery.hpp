@@ -27,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include <raft/assert.hpp>
 #include <raft/file_log/file_handle.hpp>
 #include <raft/file_log/format.hpp>
 #include <raft/file_log/options.hpp>
@@ -37,7 +38,7 @@
 
 namespace raft::detail::wal {
 
-/// A file seen through a window of memory that moves forward.
+/// A file seen through a window of memory that only moves forward.
 template <class Files>
 class file_window {
  public:
@@ -48,10 +49,12 @@ class file_window {
   }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
 
-  /// The n bytes at `offset`, or those that there are; valid until the next call.
+  /// The n bytes at `offset`, or those that there are; valid until the next call. Precondition: no call for this file
+  /// began behind `offset`.
   result<payload> at(std::uint64_t offset, std::uint64_t n) {
+    RAFT_ASSERT(offset >= begin_, "the window only moves forward");
     n = std::min(n, size_ - std::min(offset, size_));
-    if (offset < begin_ || offset + n > begin_ + have_) {
+    if (offset + n > begin_ + have_) {
       const auto piece = std::min(size_ - offset, std::max(n, std::uint64_t{1} << 20));
       if (bytes_.size() < piece) bytes_.resize(static_cast<std::size_t>(piece));
       const auto read = file_->read(bytes_.data(), static_cast<std::size_t>(piece), offset);
@@ -151,16 +154,9 @@ class recovery {
   }
 
   result<segment_header> read_header() {
-    auto bytes = window_.at(0, 4096);
+    const auto bytes = window_.at(0, segment_header_limit);
     if (!bytes) return bytes.error();
-    auto header = decode_segment_header(*bytes);
-    if (!header && header.error().code == errc::incomplete) {
-      bytes = window_.at(0, header.error().detail);
-      if (!bytes) return bytes.error();
-      header = decode_segment_header(*bytes);
-      if (!header && header.error().code == errc::incomplete) return damaged(0, "a segment ends inside its header");
-    }
-    return header;
+    return decode_segment_header(*bytes);
   }
 
   /// Checks that a segment follows the one before it; the first one is where the replay begins.

@@ -4,8 +4,8 @@
 // that it meets.
 //
 // Invariants: the image holds the entries behind its floor; the entries up to the floor went with segments that are
-// gone, and by the end of the log a compaction has made them needless. The snapshot's place is at or below the floor
-// until it is placed in the image.
+// gone, and by the end of the log a compaction has made them needless. The base is at or below the snapshot's place,
+// and that at or below the last entry; if it is not below the floor, the image has the snapshot's term there.
 
 #include <algorithm>
 #include <cstddef>
@@ -36,12 +36,12 @@ class replay {
   /// among its entries.
   bool apply(payload items, index_t& highest) {
     cursor in{items.data(), items.size()};
-    while (in.good && in.left > 0) {
+    while (in.left > 0) {
       const std::uint64_t head = in.number();
       const payload body = in.bytes(head & 0xffffffff);
       if (!in.good || !apply_item(static_cast<item>(head >> 32), {body.data(), body.size()}, highest)) return false;
     }
-    return in.good;
+    return true;
   }
 
   /// What a segment that began here would repeat.
@@ -52,8 +52,7 @@ class replay {
 
   /// Ends the replay; false if entries that are needed were in segments that are not there.
   bool finish() {
-    if (base_ < floor() || snapshot_.index < base_ || image_.last_index() < snapshot_.index) return false;
-    if (image_.term_at(snapshot_.index) != snapshot_.term) return false;
+    if (base_ < floor()) return false;
     if (image_.snapshot().index != snapshot_.index) image_.place_snapshot(snapshot_);
     return true;
   }
@@ -99,6 +98,8 @@ class replay {
     const term_t term{in.number()};
     if (!in.good || in.left != 0 || from <= snapshot_.index || from > image_.last_index().next()) return false;
     if (from <= floor()) {
+      // The image knows nothing of the entry before `from`, but that it is the snapshot's last one or behind it.
+      if (term < snapshot_.term || (from.previous() == snapshot_.index && term != snapshot_.term)) return false;
       image_.reset(from.previous(), term);
     } else {
       if (image_.term_at(from.previous()) != term) return false;
@@ -110,7 +111,7 @@ class replay {
   bool compact(cursor in) {
     const index_t to{in.number()};
     const term_t term{in.number()};
-    if (!in.good || in.left != 0 || to < base_ || to > snapshot_.index || to > image_.last_index()) return false;
+    if (!in.good || in.left != 0 || to < base_ || to > snapshot_.index) return false;
     if (to >= floor() && image_.term_at(to) != term) return false;
     base_ = to;
     base_term_ = term;

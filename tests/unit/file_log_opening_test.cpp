@@ -1,0 +1,250 @@
+// What an opening of a file_log reads and does: every call of it fails once, segments are larger than what is read at a
+// time, and files are whole in themselves and say what cannot be.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include <raft/file_log.hpp>
+#include <support/faulty_disk.hpp>
+#include <support/log_image.hpp>
+#include <support/log_run.hpp>
+
+namespace {
+
+namespace wal = raft::detail::wal;
+
+using raft::errc;
+using raft::index_t;
+using raft::term_t;
+using test::batches_of;
+using test::bytes_of;
+using test::disk;
+using test::disk_log;
+using test::files_named;
+using test::image;
+using test::names_of;
+using test::pattern;
+using test::propose;
+using test::refused;
+using test::reopened;
+using test::small;
+using test::small_options;
+using test::three_voters;
+
+/// Each call of an opening of `whole` fails once: it is refused with the reason, and what was there is there the next
+/// time, also after a crash.
+void fail_each_call(const disk& whole, const raft::file_log_options& o, const std::string& shown) {
+  disk clean = whole;
+  { const auto log = test::open(clean, o); }
+  for (std::uint64_t call = 1; call <= clean.calls; ++call) {
+    CAPTURE(call);
+    disk d = whole;
+    d.fail_at = call;
+    raft::file_log_failure why;
+    CHECK(refused(reopened(d, o, &why)));
+    CHECK(why.why.code == errc::io);
+    CHECK(why.file.rfind("dir", 0) == 0);
+    CHECK(d.handles.empty());
+    d.revive();
+    CHECK(reopened(d, o) == shown);
+    d.crash({});
+    CHECK(reopened(d, o) == shown);
+  }
+}
+
+/// Segments larger than the 1 MiB that an opening reads at a time, and no file `synced`.
+raft::file_log_options large_segments() {
+  raft::file_log_options o;
+  o.segment_bytes = o.fill_bytes = 4U << 20;
+  o.record_syncs = false;
+  return o;
+}
+
+void propose_and_sync(disk_log& log, std::size_t bytes) {
+  propose(log, 1, pattern(bytes));
+  REQUIRE(log.sync());
+}
+
+}  // namespace
+
+TEST_CASE("failures: at every call of an opening: refused with the reason, and fine the next time") {
+  image whole{4, 40, 900};
+  {  // An unfinished snapshot, a segment too many, and a last batch that nothing says was synced.
+    auto log = test::open(whole.d, small_options());
+    REQUIRE(log.begin_snapshot({index_t{99999}, term_t{2000}, three_voters(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of(std::string(200000, 'x'))));
+    REQUIRE(log.truncate_from(index_t{88888}).has_value());
+    whole.d.dead_from = whole.d.calls + 2;
+    REQUIRE(!log.sync());
+  }
+  whole.d.revive();
+  fail_each_call(whole.d, small_options(), whole.shown);
+}
+
+TEST_CASE("failures: at every call of an opening that finds spare segments and members with much data") {
+  raft::file_log_options o = small();
+  o.segment_bytes = 256U << 10;
+  disk d;
+  std::string shown;
+  {
+    auto log = test::open(d, o);
+    propose(log, 1, "x");
+    REQUIRE(log.begin_snapshot({index_t{1}, term_t{1}, test::largest_configuration(), 0, 0}));
+    REQUIRE(log.finish_snapshot());
+    for (int i = 0; i < 4; ++i) propose_and_sync(log, 150000);
+    REQUIRE(log.begin_snapshot({index_t{5}, term_t{1}, test::largest_configuration(), 0, 0}));
+    REQUIRE(log.finish_snapshot());
+    REQUIRE(log.compact(index_t{5}));
+    REQUIRE(log.sync());
+    REQUIRE(log.begin_snapshot({index_t{9}, term_t{2}, test::largest_configuration(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of(pattern(70000))));
+    shown = test::describe(log);
+  }
+  CHECK(files_named(d, "spare-") == 2);
+  d.revive();
+  fail_each_call(d, o, shown);
+}
+
+TEST_CASE("failures: at every call of an opening that reads segments and batches in more than one piece") {
+  disk d;
+  std::string shown;
+  {
+    auto log = test::open(d, large_segments());
+    for (const std::size_t bytes : {700000U, 1500000U, 100U}) propose_and_sync(log, bytes);
+    shown = test::describe(log);
+  }
+  CHECK(files_named(d, "log-") == 1);
+  d.revive();
+  fail_each_call(d, large_segments(), shown);
+}
+
+TEST_CASE("damage: a batch that was synced is missed, wherever behind it the next one lies") {
+  const std::string name = "log-0000000000000001";
+  constexpr std::uint64_t piece = 1U << 20;  // what is looked through at a time
+  for (std::uint64_t distance = piece - 48; distance <= piece + 16; distance += 8) {
+    CAPTURE(distance);
+    disk d;
+    {
+      auto log = test::open(d, large_segments());
+      propose_and_sync(log, 1);
+      propose_and_sync(log, distance - 80);  // the headers of a batch, an item and an entry
+      propose_and_sync(log, 1);
+    }
+    const auto damaged = batches_of(d.content(name), d.identity).at(2);
+    REQUIRE(damaged.second == distance);
+    d.content(name)[damaged.first + 1000] ^= std::byte{1};
+    d.settle_content();
+    d.revive();
+    raft::file_log_failure why;
+    CHECK(refused(reopened(d, large_segments(), &why)));
+    CHECK(why.why.code == errc::corrupt);
+    CHECK(why.why.detail == damaged.first);
+  }
+}
+
+TEST_CASE("spare segments: an opening keeps as many as it may, and only those of its own size") {
+  disk d;
+  raft::file_log_options o = small();
+  o.spare_segments = 3;
+  {
+    auto log = test::open(d, o);
+    for (int i = 0; i < 40; ++i) propose_and_sync(log, 1000);
+    test::snapshot_at(log, 40, 1, "image");
+    REQUIRE(log.compact(index_t{40}));
+    REQUIRE(log.sync());
+  }
+  CHECK(files_named(d, "spare-") == 3);
+  for (const std::uint32_t wanted : {3U, 2U, 0U}) {
+    CAPTURE(wanted);
+    d.revive();
+    o.spare_segments = wanted;
+    const auto log = test::open(d, o);
+    CHECK(files_named(d, "spare-") == std::max(wanted, 1U));
+    CHECK(log.last_index() == index_t{40});
+  }
+  d.revive();
+  o.segment_bytes = 16384;
+  const auto log = test::open(d, o);
+  for (const std::string& name : names_of(d, "spare-")) CHECK(d.content(name).size() <= 4096);  // begun anew
+  CHECK(log.last_index() == index_t{40});
+}
+
+TEST_CASE("segments: the next one is filled to its last byte before it begins, whatever portion it is filled by") {
+  disk d;
+  raft::file_log_options o = small();
+  o.fill_bytes = 5000;
+  auto log = test::open(d, o);
+  for (int i = 0; i < 40; ++i) {
+    const std::size_t segments = files_named(d, "log-");
+    std::size_t filled = 0;
+    for (const std::string& name : names_of(d, "spare-")) filled = std::max(filled, d.content(name).size());
+    propose_and_sync(log, 1000);
+    if (files_named(d, "log-") > segments) CHECK(filled == o.segment_bytes);
+  }
+  CHECK(files_named(d, "log-") >= 5);
+  for (const std::string& name : names_of(d, "log-")) CHECK(d.content(name).size() == o.segment_bytes);
+}
+
+// ---------------------------------------------------------------------------------------------------- what cannot be
+
+namespace {
+
+using item_bytes = std::vector<std::byte>;
+
+item_bytes numbers(wal::item kind, std::initializer_list<std::uint64_t> values) {
+  item_bytes out;
+  wal::put_item(out, kind, values.size() * 8);
+  for (const std::uint64_t v : values) wal::put(out, v);
+  return out;
+}
+item_bytes truncation(std::uint64_t from, std::uint64_t term) { return numbers(wal::item::truncation, {from, term}); }
+item_bytes compaction(std::uint64_t to, std::uint64_t term) { return numbers(wal::item::compaction, {to, term}); }
+item_bytes snapshot(std::uint64_t index, std::uint64_t term) {
+  item_bytes place;
+  wal::put(place, raft::snapshot_meta{index_t{index}, term_t{term}, three_voters(), 0, 1});
+  item_bytes out;
+  wal::put_item(out, wal::item::snapshot, 8 + place.size());
+  wal::put(out, std::uint64_t{0});
+  out.insert(out.end(), place.begin(), place.end());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("replay: what happened to entries whose segments are gone is held against what is known of them") {
+  // A segment began when the log ended with entry 10 of term 3; what was before it is gone.
+  const auto outcome = [](std::initializer_list<item_bytes> items) -> std::string {
+    wal::small_state start;
+    start.last = index_t{10};
+    start.last_term = term_t{3};
+    start.snapshot.configuration = three_voters();
+    wal::replay r{start, 4096};
+    index_t highest{};
+    for (const item_bytes& one : items) {
+      if (!r.apply(one, highest)) return "contradiction";
+    }
+    if (!r.finish()) return "entries missing";
+    const raft::memory_log log = r.take_image();
+    CHECK(log.term_at(log.snapshot().index) == log.snapshot().term);
+    return std::to_string(log.first_index().value) + ".." + std::to_string(log.last_index().value);
+  };
+  CHECK(outcome({}) == "entries missing");
+  CHECK(outcome({snapshot(10, 3)}) == "entries missing");
+  CHECK(outcome({snapshot(10, 3), compaction(10, 3)}) == "11..10");
+  CHECK(outcome({snapshot(10, 2)}) == "contradiction");
+  CHECK(outcome({snapshot(11, 3)}) == "contradiction");
+  CHECK(outcome({snapshot(5, 2), compaction(5, 2)}) == "entries missing");
+  CHECK(outcome({snapshot(5, 2), compaction(6, 2)}) == "contradiction");
+  CHECK(outcome({snapshot(5, 2), truncation(5, 2)}) == "contradiction");
+  CHECK(outcome({snapshot(5, 2), truncation(6, 2), compaction(5, 2)}) == "6..5");
+  CHECK(outcome({snapshot(5, 2), truncation(6, 3)}) == "contradiction");
+  CHECK(outcome({snapshot(5, 2), truncation(6, 1)}) == "contradiction");
+  CHECK(outcome({snapshot(5, 2), truncation(7, 1)}) == "contradiction");
+  CHECK(outcome({snapshot(5, 2), truncation(7, 2), compaction(5, 2)}) == "entries missing");
+  CHECK(outcome({snapshot(5, 2), truncation(7, 3), snapshot(6, 3), compaction(6, 3)}) == "7..6");
+}
