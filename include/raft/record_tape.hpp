@@ -11,6 +11,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -203,11 +205,8 @@ class tape {
     std::uint64_t code = 0;
     std::uint64_t detail = 0;
     ahead(call), ahead(code), ahead(detail);
-    if (!ahead.good() || code == 0 || code > UINT8_MAX) {
-      notes_.fail();
-      return {};
-    }
-    if (call != calls_) return {};
+    // What cannot be an error stays where it is, and so is never asked for.
+    if (!ahead.good() || code == 0 || code > UINT8_MAX || call != calls_) return {};
     notes_ = ahead;
     did(call, code, detail);
     return error{static_cast<errc>(code), {}, detail, "an error of the recorded Log"};
