@@ -19,17 +19,11 @@ namespace raft {
 /// Invariant: while none is under way, target is nobody.
 template <class TimePoint>
 struct promotion {
-  enum class stage : std::uint8_t {
-    added,     ///< The learner is in the log; its entry is not committed.
-    rounds,    ///< It catches up.
-    promoted,  ///< The voter is in the log; its entry is not committed.
-  };
-  node_id target{};  ///< Nobody: none is under way.
-  stage at{};
-  index_t goal{};          ///< rounds: where the log ended when the present one began,
+  node_id target{};        ///< Nobody: none is under way.
+  std::uint32_t round{};   ///< Which one it is, from 1 on; none while the learner is not committed.
+  index_t goal{};          ///< Where the log ended when the round began,
   TimePoint began{};       ///< and when that was.
-  std::uint32_t round{};   ///< Which one it is, from 1 on.
-  index_t match{};         ///< rounds: how much of the log the server has had at the most,
+  index_t match{};         ///< How much of the log the server has had at the most since the first one,
   std::uint64_t offset{};  ///< and of the snapshot that leads to more of it,
   TimePoint moved_at{};    ///< and when it came so far.
   promotion_fate ended{};  ///< Not zero: how it ended, which is not told yet.
@@ -37,7 +31,6 @@ struct promotion {
   [[nodiscard]] constexpr bool under_way() const noexcept { return target != nobody; }
   [[nodiscard]] constexpr bool pursued() const noexcept { return under_way() && ended == promotion_fate{}; }
   constexpr void begin_round(index_t last, TimePoint now) noexcept {
-    at = stage::rounds;
     goal = last;
     began = now;
     if (round++ == 0) moved_at = now;

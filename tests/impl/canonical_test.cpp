@@ -518,15 +518,11 @@ TEST_CASE("canonical: snapshots under way, a promotion and a transfer count, eac
   const auto write_promotion = [](const promotions& p) {
     return form_by({}, [&](canonical_writer& w, const auto& time) { raft::detail::canonical_promotion(w, p, time); });
   };
-  const std::vector<std::function<void(promotions&)>> of_promotion{[](auto& p) { p.target = 4_n; },
-                                                                   [](auto& p) { p.at = promotions::stage::rounds; },
-                                                                   [](auto& p) { p.goal = 2_i; },
-                                                                   [](auto& p) { p.began = 3; },
-                                                                   [](auto& p) { p.round = 4; },
-                                                                   [](auto& p) { p.match = 5_i; },
-                                                                   [](auto& p) { p.offset = 6; },
-                                                                   [](auto& p) { p.moved_at = 7; },
-                                                                   [](auto& p) { p.ended = promotion_fate::too_slow; }};
+  const std::vector<std::function<void(promotions&)>> of_promotion{
+      [](auto& p) { p.target = 4_n; }, [](auto& p) { p.goal = 2_i; },
+      [](auto& p) { p.began = 3; },    [](auto& p) { p.round = 4; },
+      [](auto& p) { p.match = 5_i; },  [](auto& p) { p.offset = 6; },
+      [](auto& p) { p.moved_at = 7; }, [](auto& p) { p.ended = promotion_fate::too_slow; }};
   every_change_shows<promotions>({}, write_promotion, of_promotion);
   promotions nobodys;
   for (std::size_t change = 1; change < of_promotion.size(); ++change) of_promotion[change](nobodys);

@@ -167,6 +167,54 @@ TEST_CASE("transfer_leadership: its time is an option") {
   CHECK(a->machine().transfers == fates{{3_n, transfer_fate::timed_out}});
 }
 
+TEST_CASE("transfer_leadership: its time runs from the call, whenever the last tick was") {
+  setup how;
+  how.options.check_quorum = false;
+  auto a = lone_leader(how);
+  REQUIRE(a->propose("2 lacks it"));
+  a->now() += 40;
+  REQUIRE(a->transfer_to(2_n));
+  a->pass(timeout - 1);
+  CHECK(a->machine().transfers.empty());
+  a->pass(1);
+  CHECK(a->machine().transfers == fates{{2_n, transfer_fate::timed_out}});
+}
+
+TEST_CASE("transfer_leadership: the target is asked when it has everything, and then once until the next heartbeat") {
+  auto a = lone_leader();
+  REQUIRE(a->propose("x"));
+  a->take_mail();
+  REQUIRE(a->transfer_to(2_n));
+  CHECK(a->step(say(3_n, 1_n, 1_t, matched(2_i))));
+  CHECK(a->all<timeout_now>().empty());
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(2_i))));
+  CHECK(a->all<timeout_now>() == std::vector{timeout_now{2_i, 1_t}});
+  CHECK(a->step(say(3_n, 1_n, 1_t, matched(2_i))));
+  CHECK(a->all<timeout_now>().empty());
+  a->pass(50);
+  CHECK(a->all<timeout_now>().size() == 1);
+}
+
+TEST_CASE("transfer_leadership: the best is asked at once") {
+  auto a = lone_leader();
+  CHECK(a->transfer_to_best().value() == 2_n);
+  CHECK(a->all<timeout_now>().size() == 1);
+}
+
+TEST_CASE("transfer_leadership: what gathers for the target leaves at once") {
+  setup how;
+  how.options.eager_messages = 1;
+  auto a = lone_leader(how);
+  REQUIRE(a->propose("on its way"));
+  REQUIRE(a->propose("gathers"));
+  a->take_mail();
+  REQUIRE(a->transfer_to(2_n));
+  const auto sent = among(a->take_mail(), kind<append_entries>());
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].what.to == 2_n);
+  CHECK(read(sent[0].as<append_entries>().entries) == std::vector<written>{{1, "gathers"}});
+}
+
 TEST_CASE("transfer_leadership: a lost timeout_now is sent again with the next heartbeat") {
   cluster c = led_by_one();
   CHECK(c[1].transfer_to(3_n));
@@ -445,6 +493,14 @@ TEST_CASE("on_timeout_now: a log that ends in the leader's term, but earlier, do
   CHECK(b->role() == role_kind::candidate);
 }
 
+TEST_CASE("on_timeout_now: whoever sends it leads, also where nobody stands for it") {
+  auto b = start(2_n, {.term = 1, .members = voters(3)});
+  CHECK(b->leader() == nobody);
+  CHECK(b->step(order(2_n, 1_t, 1_i)));
+  CHECK(b->role() == role_kind::follower);
+  CHECK(b->leader() == 1_n);
+}
+
 TEST_CASE("on_timeout_now: what the disk did not confirm counts for nobody [B149]") {
   setup how;
   how.deferred = true;
@@ -564,6 +620,15 @@ TEST_CASE("step_down: gives leadership up, and lets others go first for an elect
   }
 }
 
+TEST_CASE("step_down: waits one election timeout of the longest more than a follower, from the call") {
+  auto a = lone_leader();
+  auto b = lone_leader();
+  for (auto* s : {a.get(), b.get()}) s->now() += 40;
+  CHECK(a->step_down());
+  CHECK(b->step(append(2_n, 1_n, 2_t, {1_i, 1_t}, 0_i, {})));
+  CHECK(a->deadline() == b->deadline() + timeout);
+}
+
 TEST_CASE("step_down: ends a transfer whose target was not asked yet, drops reads, and is refused elsewhere") {
   auto a = lone_leader();
   CHECK(a->propose("x"));
@@ -672,6 +737,34 @@ TEST_CASE("evacuate: if every server is evacuated, the leader serves on, and loo
   d[1].evacuate();
   d.pass(2 * timeout);
   CHECK(d[2].leads());
+}
+
+TEST_CASE("evacuate: a leader that all let pass serves on for nine times as long as it offered") {
+  setup how;
+  how.options.check_quorum = false;
+  auto a = lone_leader(how);
+  a->evacuate();  // nobody obeys, and nobody says a word; but 2 and 3 are heard
+  const auto run_to = [&a](ms until) {
+    while (a->now() < until) {
+      a->pass(50);
+      for (const node_id other : {2_n, 3_n}) CHECK(a->step(say(other, 1_n, 1_t, matched(1_i))));
+    }
+    return a->told<events::transfer_begun>().size();
+  };
+  CHECK(run_to(2 * timeout) == 2);
+  // A transfer begins and ends with heartbeats: at 0 and 300, at 350 and 650. At 700 it is seen that both let it pass.
+  CHECK(run_to(700 + 9 * 700 - 50) == 2);
+  CHECK(run_to(700 + 9 * 700) == 3);
+}
+
+TEST_CASE("evacuate: a follower that lets an election timeout pass knows no leader any more") {
+  auto b = lone_follower();
+  b->evacuate();
+  REQUIRE(b->leader() == 1_n);
+  b->pass(timeout);
+  CHECK(b->role() == role_kind::follower);
+  CHECK(b->leader() == nobody);
+  CHECK(b->machine().roles.back() == recorder::role{role_kind::follower, 1_t, nobody});
 }
 
 TEST_CASE("evacuate: if every server is evacuated and none leads, one of them stands all the same") {

@@ -71,6 +71,39 @@ TEST_CASE("pursue_promotion: a slow round is followed by another, a fast one by 
   CHECK(same(a->machine().promotions, {{4_n, promotion_fate::promoted}}));
 }
 
+TEST_CASE(
+    "pursue_promotion: of election_timeout_min is slow, of one less is fast; who has all that came by then votes") {
+  for (const ms took : {149, 150}) {
+    for (const bool more : {false, true}) {
+      CAPTURE(took);
+      CAPTURE(more);
+      auto a = leader_of_three({.options = {.check_quorum = false}});
+      REQUIRE(a->add({4_n, {}}));
+      commit_all(*a);
+      const index_t goal = a->last();
+      if (more) REQUIRE(a->propose("x"));
+      a->pass(took);
+      ack(*a, 4_n, goal);
+      CHECK(a->status().configuration.is_voter(4_n) == (took == 149 || !more));
+    }
+  }
+}
+
+TEST_CASE("pursue_promotion: who has caught up during a transfer votes when that is over") {
+  auto a = leader_of_three({.options = {.check_quorum = false}});
+  REQUIRE(a->add({4_n, {}}));
+  commit_all(*a);
+  REQUIRE(a->propose("3 lacks it"));
+  REQUIRE(a->transfer_to(3_n));
+  ack(*a, 4_n, a->last());
+  CHECK(a->status().configuration.is_learner(4_n));
+  CHECK(a->machine().promotions.empty());
+  a->pass(300);
+  REQUIRE_FALSE(a->transferring());
+  ack(*a, 4_n, a->last());
+  CHECK(a->status().configuration.is_voter(4_n));
+}
+
 TEST_CASE("pursue_promotion: no round begins before the learner is committed") {
   auto a = leader_of_three();
   REQUIRE(a->add({4_n, {}}));
@@ -274,6 +307,20 @@ TEST_CASE("add_server: a learner's new address is refused while another change i
   CHECK(a->status().configuration.is_voter(4_n));
 }
 
+TEST_CASE("promotion: the time that a server does not come further is counted from the first round on, not from each") {
+  promotion<ms> p;
+  p.begin_round(9_i, 10);
+  CHECK(p.goal == 9_i);
+  CHECK(p.began == 10);
+  CHECK(p.moved_at == 10);
+  CHECK(p.round == 1);
+  p.begin_round(12_i, 99);
+  CHECK(p.goal == 12_i);
+  CHECK(p.began == 99);
+  CHECK(p.moved_at == 10);
+  CHECK(p.round == 2);
+}
+
 TEST_CASE("promotion: what a server has come to never falls") {
   promotion<ms> p;
   p.begin_round(9_i, 10);
@@ -298,6 +345,10 @@ TEST_CASE("add_server: refused with the reason, and then there is no fate") {
   CHECK(a->add({5_n, {}}).error().code == errc::not_ready);
   auto b = start(2_n, {.members = voters(3)});
   CHECK(b->add({4_n, {}}).error().code == errc::not_leader);
+  configuration members = voters(3);
+  members.learners = {4_n};
+  auto learns = start(2_n, {.members = members});
+  CHECK(learns->add({4_n, {}}).error().code == errc::not_leader);
   CHECK(b->machine().promotions.empty());
   CHECK(a->machine().promotions.empty());
 }

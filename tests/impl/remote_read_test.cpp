@@ -230,6 +230,20 @@ TEST_CASE("on_read_request: by lease without a round, and strangers get nothing"
   CHECK(a->only<read_reply>() == read_reply{5, {}, false});
 }
 
+TEST_CASE("on_read_request: with leases on, but none in force, a round is waited for") {
+  setup how;
+  how.options.lease_reads = true;
+  auto a = start(1_n, {.members = voters(3)}, how);
+  a->now() = 150;
+  win(*a);
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  a->take_mail();
+  CHECK(a->step(say(3_n, 1_n, 1_t, read_request{5})));
+  CHECK(among(a->take_mail(), kind<read_reply>()).empty());
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i, 1))));
+  CHECK(a->only<read_reply>() == read_reply{5, 1_i, true});
+}
+
 TEST_CASE("on_read_request: what one may ask is bounded, and takes nothing from the others") {
   auto a = start(1_n, {.members = voters(3)});
   win(*a);
@@ -367,6 +381,60 @@ TEST_CASE("read_stale: a leader asks its own quorum") {
   CHECK(alone->read_stale(1000).error() == error{errc::too_stale, nobody, UINT64_MAX, ""});
   win(*alone);
   CHECK(*alone->read_stale(1000) == 0);
+}
+
+TEST_CASE("read_stale: exactly as stale as allowed is allowed") {
+  auto b = follower_of_one();
+  (void)b->read_stale(100);
+  answer(*b, ticket_asked(*b), 1_i);
+  b->now() = 10;
+  CHECK(b->read_stale(10).value() == 10);
+  CHECK_FALSE(b->read_stale(9));
+}
+
+TEST_CASE("read_stale: asked for nobody's read, the leader is asked again with each heartbeat, up to two timeouts") {
+  auto b = follower_of_one();
+  (void)b->read_stale(1000);
+  const std::uint64_t first = ticket_asked(*b);
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {})));
+  b->take_mail();
+  for (ms at = 50; at < 600; at += 50) {
+    CHECK(b->deadline() == at);
+    b->now() = at - 1;
+    b->tick();
+    CHECK(b->all<read_request>().empty());
+    b->pass(1);
+    CHECK(b->all<read_request>().size() == 1);
+    CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {})));
+    b->take_mail();
+  }
+  b->pass(49);
+  answer(*b, first, 1_i);
+  CHECK(b->read_stale(1000).value() == 599);
+  auto late = follower_of_one();
+  (void)late->read_stale(1000);
+  const std::uint64_t old = ticket_asked(*late);
+  for (ms at = 50; at <= 600; at += 50) {
+    CHECK(late->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {})));
+    late->pass(50);
+  }
+  late->take_mail();
+  answer(*late, old, 1_i);  // given up a moment ago
+  CHECK_FALSE(late->read_stale(1000));
+}
+
+TEST_CASE("read_stale: what a leader asks itself takes no question of another server away") {
+  auto a = start(1_n, {.members = voters(3)});
+  win(*a);
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  CHECK(a->step(say(3_n, 1_n, 1_t, read_request{77})));
+  CHECK_FALSE(a->read_stale(10));
+  a->pass(50);  // its own is looked at again
+  const auto rounds = among(a->take_mail(), to(2) && kind<append_entries>());
+  REQUIRE_FALSE(rounds.empty());
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i, rounds.back().as<append_entries>().round))));
+  CHECK(a->only<read_reply>() == read_reply{77, 1_i, true});
+  CHECK(a->read_stale(1000));
 }
 
 TEST_CASE("read_stale: a leader that nobody answers does not ask itself more and more") {

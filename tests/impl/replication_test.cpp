@@ -672,6 +672,10 @@ TEST_CASE("suspect_lost_log: what the member had acknowledged before it lost it 
     CHECK(a->step(say(2_n, 1_n, 1_t, refused(2_i, {}, 0_i, round))));
   }
   REQUIRE(a->peer(2).state == progress_state::lost);
+  CHECK(a->propose("y"));
+  ack(*a, 2_n, 3_i);  // what it says from now on counts no more either
+  CHECK(a->peer(2).state == progress_state::lost);
+  CHECK(a->peer(2).match == 2_i);
   ack(*a, 3_n, 2_i);
   CHECK(a->commit() == 1_i);  // of five, 1 and 3 have it
   ack(*a, 4_n, 2_i);

@@ -260,6 +260,69 @@ TEST_CASE("send_snapshot: words about others, or of another snapshot, do nothing
   CHECK(b->carried({1_n, 1, true}));
 }
 
+TEST_CASE("step: that a snapshot was carried counts from when it is said, whenever the last tick was") {
+  auto a = with_snapshot(3, carried());
+  lags(*a, 2_n);
+  const std::uint64_t id = a->offered().at(0).as<install_snapshot>().id;
+  a->now() += 900;
+  CHECK(a->carried({2_n, id, true}));
+  a->pass(999);
+  CHECK(a->offered().size() == 1);
+  a->pass(1);
+  CHECK(a->offered().size() == 2);
+}
+
+TEST_CASE("send_chunk: one that nobody answers is sent again after the shortest election timeout") {
+  auto a = with_snapshot(3, chunks_of(16));
+  lags(*a, 2_n);
+  CHECK(chunks_in(*a) == 1);
+  a->pass(149);
+  CHECK(chunks_in(*a) == 0);
+  a->pass(1);
+  CHECK(chunks_in(*a) == 1);
+}
+
+TEST_CASE("on_install_snapshot_reply: echoes a round like any answer, and so confirms reads") {
+  auto a = with_snapshot(3, chunks_of(16));
+  lags(*a, 2_n);
+  const auto head = among(a->take_mail(), kind<install_snapshot>()).at(0).as<install_snapshot>();
+  CHECK(a->step(say(3_n, 1_n, a->term(), matched(a->last()))));
+  CHECK(a->read(7));
+  CHECK(a->machine().reads.empty());
+  install_snapshot_reply reply = has(16, head);
+  reply.round = head.round + 1;
+  CHECK(a->step(say(2_n, 1_n, a->term(), reply)));
+  REQUIRE(a->machine().reads.size() == 1);
+  CHECK(a->machine().reads[0].what == read_fate::ready);
+}
+
+TEST_CASE("check_present_snapshot: is replaced when who gets it was not heard for two of the longest timeouts") {
+  setup how = chunks_of(16);
+  how.options.check_quorum = false;
+  for (const ms silent : {599, 600}) {
+    auto a = with_snapshot(3, how);
+    CHECK(a->step(say(3_n, 1_n, a->term(), matched(a->last()))));
+    lags(*a, 2_n);
+    a->pass(silent);
+    CHECK(a->take_snapshot().has_value() == (silent == 600));
+  }
+}
+
+TEST_CASE(
+    "check_present_snapshot: is replaced when who gets it answers, but takes nothing in for snapshot_carry_timeout") {
+  setup how = chunks_of(16);
+  how.options.check_quorum = false;
+  how.options.snapshot_carry_timeout = 400;
+  for (const ms idle : {399, 400}) {
+    auto a = with_snapshot(3, how);
+    CHECK(a->step(say(3_n, 1_n, a->term(), matched(a->last()))));
+    lags(*a, 2_n);
+    a->pass(idle);
+    CHECK(a->step(say(2_n, 1_n, a->term(), refused(9_i, {}, 0_i))));  // heard, and no further
+    CHECK(a->take_snapshot().has_value() == (idle == 400));
+  }
+}
+
 TEST_CASE("send_snapshot: where the transport declines, chunks are sent") {
   auto a = with_snapshot(3, carried());
   a->carries() = false;
@@ -337,6 +400,29 @@ TEST_CASE("request_snapshot: it is asked once a round, of whoever leads") {
   CHECK(asks(1, 1, 4) == 0);
   CHECK(asks(1, 1, 5) == 1);
   CHECK(asks(3, 2, 1) == 1);
+}
+
+TEST_CASE("request_snapshot: asked for anew, it is asked again in the same round; the leader says that it sends it") {
+  auto b = start(3_n, {.term = 1, .members = voters(3), .log = {no_op(1)}});
+  const auto round_five = [&b] {
+    CHECK(b->step(append(1_n, 3_n, 1_t, {1_i, 1_t}, 1_i, {}, 5)));
+    return among(b->take_mail(), kind<install_snapshot_reply>()).size();
+  };
+  REQUIRE(b->request_snapshot());
+  CHECK(round_five() == 1);
+  CHECK(round_five() == 0);
+  REQUIRE(b->request_snapshot());
+  CHECK(round_five() == 1);
+
+  auto a = with_snapshot(3, chunks_of(16));
+  CHECK(a->step(say(2_n, 1_n, a->term(), matched(a->last()))));
+  a->events.clear();
+  CHECK(a->step(say(2_n, 1_n, a->term(), install_snapshot_reply{9_i, 0, 0, false, 0})));
+  const auto told = a->told<events::peer_changed>();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].peer == 2_n);
+  CHECK(told[0].state == progress_state::snapshot);
+  CHECK(told[0].match == a->last());
 }
 
 TEST_CASE("request_snapshot: who leads, or is being filled, cannot ask") {

@@ -329,6 +329,33 @@ TEST_CASE("check_body: votes asked for with a log that no server has are refused
   }
 }
 
+TEST_CASE("check_body: an index is taken up to the largest one that a log may reach, and not beyond [B185]") {
+  const auto each_with = [](index_t i) {
+    forwarded_proposal_reply forwarded{7, 1, i, 2_n};
+    return std::vector<letter>{say(2_n, 1_n, 5_t, request_vote{i, 4_t}),
+                               say(2_n, 1_n, 5_t, request_pre_vote{i, 4_t}),
+                               append(2_n, 1_n, 5_t, {i, 4_t}, 1_i, {}),
+                               append(2_n, 1_n, 5_t, {2_i, 4_t}, i, {}),
+                               chunk(2_n, 1_n, 5_t, {i, 4_t}, voters(3), "image", 0, 5),
+                               say(2_n, 1_n, 5_t, timeout_now{i, 5_t}),
+                               say(2_n, 1_n, 5_t, read_reply{7, i, true}),
+                               say(2_n, 1_n, 5_t, forwarded)};
+  };
+  const std::uint64_t most = std::uint64_t{1} << 62;
+  for (const letter& l : each_with(index_t{most})) CHECK(one_in_each_role()[0]->step(l));
+  for (const letter& l : each_with(index_t{most + 1})) refused_unchanged(*one_in_each_role()[0], l, errc::impossible);
+}
+
+TEST_CASE("check_body: of a former term nothing is looked at but that it is one") {
+  auto b = std::move(one_in_each_role()[0]);
+  const std::string before = b->picture();
+  for (const letter& l : {say(3_n, 1_n, 4_t, timeout_now{0_i, 9_t}), say(3_n, 1_n, 4_t, request_vote{0_i, 3_t})}) {
+    CHECK(b->step(l));
+  }
+  CHECK(b->role() == role_kind::follower);
+  CHECK(b->term() == 5_t);
+}
+
 TEST_CASE("step: what is refused does not even move the time at which the node looks") {
   auto b = start(1_n, {.term = 5, .commit_hint = 2, .members = voters(3), .log = {{1, "a"}, {4, "b"}}});
   CHECK(b->applied() == 0_i);  // so there is work left, and the deadline is the moment of the last look

@@ -66,4 +66,14 @@ TEST_CASE("reluctance: what a priority lacks is halved by each silent timeout, d
   for (std::uint32_t silent = 0; silent < 40; ++silent) CHECK(reluctance{silent}.priority(highest_priority) == 7);
 }
 
+TEST_CASE("reluctance: the end of a silence changes how long a server waits if there was one, and it lacks priority") {
+  for (const std::uint32_t silent : {0U, 1U, 5U}) {
+    for (const std::uint32_t priority : {0U, 3U, highest_priority}) {
+      reluctance r{silent};
+      CHECK(r.end_silence(priority) == (silent != 0 && priority != highest_priority));
+      CHECK(r.silent == 0);
+    }
+  }
+}
+
 }  // namespace transfer_test

@@ -110,10 +110,10 @@ constexpr void canonical_snapshots(canonical_writer& w, const waiting::snapshots
 
 template <class Time>
 constexpr void canonical_promotion(canonical_writer& w, const promotion<Time>& p, const auto& time) {
-  const auto& [target, at, goal, began, round, match, offset, moved_at, ended] = p;
+  const auto& [target, round, goal, began, match, offset, moved_at, ended] = p;
   w(target);
   if (target == nobody) return;
-  w(at, goal, round, match, offset, ended);
+  w(round, goal, match, offset, ended);
   time(began);
   time(moved_at);
 }

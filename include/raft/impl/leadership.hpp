@@ -93,10 +93,7 @@ constexpr void RAFT_NODE::ask_to_stand(leader_role& lead, node_id successor) {
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::retire(leader_role& lead) {
   const node_id successor = best_peer();
-  if (successor != nobody && find_peer(successor)->match == log_.last_index()) {
-    if (successor == transfer_.target) transfer_.ever_asked = true;
-    ask_to_stand(lead, successor);
-  }
+  if (successor != nobody && find_peer(successor)->match == log_.last_index()) ask_to_stand(lead, successor);
   become_follower(term(), nobody);
 }
 

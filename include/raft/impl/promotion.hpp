@@ -25,7 +25,6 @@ constexpr result<void> RAFT_NODE::add_server(const member_data& server) {
     if (!next) return refuse_change(next.error());
     want_configuration(*next);
   }
-  promotion_ = {};
   promotion_.target = server.id;
   settle();
   return {};
@@ -34,7 +33,6 @@ constexpr result<void> RAFT_NODE::add_server(const member_data& server) {
 /// The next step, if it is time for it. True if that asks for a write.
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::pursue_promotion() {
-  using stage = typename promotion<time_point>::stage;
   const node_id target = promotion_.target;
   const peer* p = find_peer(target);
   if (p == nullptr || p->state == progress_state::lost) {
@@ -47,7 +45,7 @@ constexpr bool RAFT_NODE::pursue_promotion() {
     return false;
   }
   if (is_removed()) return false;  // it is about to make way, and changes nothing any more
-  if (promotion_.at != stage::rounds) promotion_.begin_round(log_.last_index(), now_);
+  if (promotion_.round == 0) promotion_.begin_round(log_.last_index(), now_);
   promotion_.note(p->match, p->state == progress_state::snapshot ? p->snapshot_offset : 0, now_);
   const std::int64_t patience = patience_for(*p);
   const bool silent = count_of(duration{now_ - p->heard_at}) >= patience;
@@ -67,7 +65,6 @@ constexpr bool RAFT_NODE::pursue_promotion() {
   next_members.voters.push_back(target);
   const auto next = next_configuration(next_members, {});
   if (!next) return false;
-  promotion_.at = promotion<time_point>::stage::promoted;
   want_configuration(*next);
   return true;
 }
