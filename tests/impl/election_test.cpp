@@ -377,6 +377,26 @@ TEST_CASE("hears_leader_other_than: without a leader nothing is refused, right a
   CHECK(pre_granted(*b, 3_n, 1_t, {}));  // a vote given is no leader heard
 }
 
+TEST_CASE("campaign: in a fresh cluster who is told to stand leads at once, or with leases after a timeout") {
+  for (const bool leases : {false, true}) {
+    for (const std::uint64_t chosen : {1U, 2U, 3U}) {
+      setup how;
+      how.options.lease_reads = leases;
+      cluster c{3, how};
+      if (leases) {
+        c[chosen].campaign();
+        c.deliver();
+        CHECK_FALSE(c[chosen].leads());
+        c.jump(150);
+      }
+      c[chosen].campaign();
+      c.deliver();
+      CHECK(c[chosen].leads());
+      CHECK(c[chosen].term() == 1_t);
+    }
+  }
+}
+
 TEST_CASE("hears_leader_other_than: without check_quorum a leader that is heard may be voted out") {
   setup how;
   how.options.check_quorum = false;

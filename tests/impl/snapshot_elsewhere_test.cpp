@@ -43,8 +43,10 @@ TEST_CASE("begin_snapshot: the machine goes on, and nothing is let go before the
   CHECK(begun->term == 1_t);
   CHECK(begun->configuration == voters(1));
   CHECK(a->propose("c"));
+  CHECK(a->state() == "a;b;c;");
   CHECK(a->write_snapshot("a;"));
   CHECK(a->propose("d"));
+  CHECK(a->state() == "a;b;c;d;");
   CHECK(a->write_snapshot("b;"));
   CHECK(a->shape() == "[1:1][2:1][3:1][4:1][5:1]");
   CHECK(a->log().snapshot().index == 0_i);

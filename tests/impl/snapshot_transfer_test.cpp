@@ -184,7 +184,8 @@ TEST_CASE("send_snapshot: the transport is offered the whole, once, and no chunk
 TEST_CASE("send_snapshot: what arrived is installed there by the same chunks, and replication goes on") {
   auto a = with_snapshot(3, carried());
   lags(*a, 2_n);
-  const letter offer = a->offered().at(0);
+  REQUIRE(a->offered().size() == 1);
+  const letter offer = a->offered()[0];
   auto b = start(2_n, {.members = voters(3)});
   install_snapshot part = offer.as<install_snapshot>();
   const std::string image(40, 's');

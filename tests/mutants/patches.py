@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 
-HEADS = ("Row", "Wrong", "Breaks", "Source", "Killed by")
+HEADS = ("Row", "Feature", "Wrong", "Breaks", "Source", "Killed by")
 
 
 @dataclasses.dataclass
@@ -24,8 +24,8 @@ class Edit:
 
 @dataclasses.dataclass
 class Killer:
-    program: str  # unit/quorum_test, ..., simulator, explorer
-    what: str     # the test case; the invariant or the word that the simulator has to name; the scope
+    program: str  # unit/quorum_test, ..., simulator, explorer; a script of scripts.py
+    what: str     # the test case; the invariant or the word that the simulator has to name; the scope; the check
 
 
 class Patch:
@@ -34,6 +34,7 @@ class Patch:
         self.name = self.path.stem
         head, _, diff = self.path.read_text(encoding="utf-8").partition("---\n")
         self.head = {}
+        self.features = set()  # rows of the table in include/raft/README.md that are broken by it
         self.killers = []
         for line in head.splitlines():
             word, _, rest = line.partition(": ")
@@ -42,10 +43,12 @@ class Patch:
             if word == "Killed by":
                 program, _, what = rest.partition(" ")
                 self.killers.append(Killer(program, what.strip().strip('"')))
+            elif word == "Feature":
+                self.features |= {int(number) for number in rest.split(",")}
             else:
                 self.head[word] = rest.strip()
-        if set(self.head) != set(HEADS[:-1]) or not self.killers:
-            raise SystemExit(f"{self.path}: the head has each of {', '.join(HEADS)}")
+        if set(self.head) != set(HEADS) - {"Feature", "Killed by"} or not self.killers:
+            raise SystemExit(f"{self.path}: the head has each of {', '.join(HEADS)}; Feature may be missing")
         self.hunks = list(_hunks(diff))
 
     def edits(self, root):
@@ -60,7 +63,7 @@ class Patch:
             tail = len(os.path.commonprefix((before[same:][::-1], after[same:][::-1])))
             inserted = after[same:len(after) - tail]
             found.append(Edit(file, text.index(before) + same, len(before) - same - tail, inserted))
-        if not found:
+        if not any(e.size or e.text for e in found):
             raise ValueError(f"{self.path.name}: changes nothing")
         return found
 

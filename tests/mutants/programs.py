@@ -111,9 +111,11 @@ class Programs:
             return self.objects[source]
         made = self.scratch / (str(source.relative_to(ROOT)).replace("/", ".") + ".o")
         long_runs = source in map(source_of, (SIMULATOR, EXPLORER))
-        alone = source in (MAIN, REACHED) or long_runs or "RAFT_ASSERT_FAILED" in source.read_text(encoding="utf-8")
+        simulates = source.parent.name == "sim"
+        alone = source in (MAIN, REACHED) or long_runs or simulates or "RAFT_ASSERT_FAILED" in source.read_text(
+            encoding="utf-8")
         head = HERE / "switch.hpp" if alone else self.scratch / "precompiled.hpp"
-        how = ["-O1"] if long_runs else ["-O0"]
+        how = ["-O1"] if long_runs or simulates else ["-O0"]
         if source == source_of(EXPLORER):
             how = ["-O2", "-URAFT_CHECKED", "-DRAFT_CHECKED=0"]  # what finds a mutant is to be an invariant
         self._call([self.compiler, *self.flags, *how, "-include", head, "-c", source, "-o", made])
