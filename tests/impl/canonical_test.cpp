@@ -249,6 +249,114 @@ TEST_CASE("canonical: every change of a leader's state is seen") {
   changes("a transfer", [&] { CHECK(s->transfer_to(2_n)); });
 }
 
+TEST_CASE("canonical: parts of a node that nothing else shows are in the form, each by itself") {
+  const auto differ = [](auto&& make, auto&& one, auto&& other) {
+    auto a = make();
+    auto b = make();
+    CHECK(form_of(*a) == form_of(*b));
+    one(*a);
+    other(*b);
+    CHECK(form_of(*a) != form_of(*b));
+  };
+  const auto follower = [] { return follower_of_one(); };
+  const auto leader = [] {
+    configuration members = voters(3);
+    members.learners = {4_n, 5_n};
+    auto s = story::start(1_n, {.members = members});
+    win(*s);
+    CHECK(s->step(say(2_n, 1_n, 1_t, matched(1_i))));
+    CHECK(s->propose("2 and 3 lack it"));
+    return s;
+  };
+  SUBCASE("a read elsewhere") {
+    differ(
+        follower, [](server& s) { CHECK(s.read_anywhere(5)); }, [](server& s) { CHECK(s.read_anywhere(6)); });
+  }
+  SUBCASE("a proposal elsewhere") {
+    differ(
+        follower, [](server& s) { CHECK(s.propose_anywhere("x", 5)); },
+        [](server& s) { CHECK(s.propose_anywhere("x", 6)); });
+  }
+  SUBCASE("a proposal of another server, by its serial number") {
+    const auto taken = [](std::uint64_t serial) {
+      return [serial](server& s) { CHECK(s.step(say(3_n, 1_n, 1_t, forwarded_proposal{7, serial, payload_of("x")}))); };
+    };
+    differ(leader, taken(1), taken(2));
+  }
+  SUBCASE("whom leadership is handed to") {
+    differ(
+        leader, [](server& s) { CHECK(s.transfer_to(2_n)); }, [](server& s) { CHECK(s.transfer_to(3_n)); });
+  }
+  SUBCASE("who is to be a voter") {
+    differ(
+        leader,
+        [](server& s) {
+          CHECK(s.add({4_n, {}}));
+        },
+        [](server& s) {
+          CHECK(s.add({5_n, {}}));
+        });
+  }
+}
+
+TEST_CASE("canonical: beside a Log whose form tells nothing, the node's own words for it count") {
+  const auto hidden = [](const stored& log, bool deferred = false) {
+    setup how = small_chunks();
+    how.deferred = deferred;
+    auto s = story::start(2_n, log, how);
+    s->log().hidden = true;
+    return s;
+  };
+  CHECK(form_of(*hidden({.term = 3, .vote = 1, .members = voters(3)})) !=
+        form_of(*hidden({.term = 3, .vote = 3, .members = voters(3)})));
+  CHECK(form_of(*hidden({.term = 3, .members = voters(3)})) != form_of(*hidden({.term = 4, .members = voters(3)})));
+  CHECK(form_of(*hidden({.term = 3, .members = voters(3)})) != form_of(*hidden({.term = 3, .members = voters(5)})));
+
+  // What is under way to the disk, and where in it the term and vote are.
+  const auto applied = [&hidden] {
+    auto s = hidden({.term = 1, .members = voters(3), .log = {no_op(1), {1, "a"}}}, true);
+    CHECK(s->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 2_i, {})));
+    CHECK(s->persisted());
+    REQUIRE(s->applied() == 2_i);
+    s->take_mail();
+    return s;
+  };
+  const auto snapshot = [](server& s) { CHECK(s.take_snapshot()); };
+  const auto term = [](server& s) { CHECK(s.step(say(3_n, 2_n, 2_t, matched(0_i)))); };
+  auto none = applied();
+  auto one = applied();
+  snapshot(*one);
+  CHECK(form_of(*none) != form_of(*one));
+  auto other = applied();
+  term(*one);
+  term(*other);
+  snapshot(*other);
+  CHECK(form_of(*one) != form_of(*other));
+}
+
+TEST_CASE("canonical: answers that wait for the same write count each") {
+  setup how;
+  how.deferred = true;
+  const auto answering = [&how](int times) {
+    auto s = story::start(2_n, {.term = 1, .members = voters(3)}, how);
+    for (int i = 0; i < times; ++i) CHECK(s->step(append(1_n, 2_n, 1_t, {}, 0_i, {no_op(1)}, 3)));
+    return s;
+  };
+  CHECK(form_of(*answering(1)) != form_of(*answering(2)));
+}
+
+TEST_CASE("canonical: policies that say what they hold take part") {
+  recorder other;
+  other.state = "x;";
+  const stored log{.term = 1, .members = voters(3)};
+  auto a = story::start(2_n, log);
+  auto b = story::start(2_n, log);
+  CHECK(form_of(*a) == form_of(*b));
+  CHECK(form_of(*a) != form_of(*story::start(2_n, log, {}, other)));
+  b->carries() = false;
+  CHECK(form_of(*a) != form_of(*b));
+}
+
 TEST_CASE("canonical: times are written only if asked for, and relative to the present") {
   auto a = follower_of_one();
   auto b = follower_of_one();

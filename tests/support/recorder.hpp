@@ -68,6 +68,11 @@ struct recorder {
   bool refuses_to_restore = false;
   bool lags = false;  ///< It says that its server had better not lead.
 
+  template <class Writer>
+  void canonical(Writer& w) const {
+    w(payload_of(state));
+  }
+
   void apply(const raft::entry& e) {
     commands.push_back({e.index, e.term, text_of(e.data)});
     state += commands.back().text + ';';

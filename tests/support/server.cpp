@@ -15,6 +15,10 @@ namespace {
 struct mailbox {
   world* where;
   void send(const message& m) { where->mail.push_back(keep(m)); }
+  template <class Writer>
+  void canonical(Writer& w) const {
+    w(where->carries);
+  }
 };
 
 struct carrier_mailbox : mailbox {

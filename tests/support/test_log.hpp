@@ -65,6 +65,11 @@ class test_log {
   raft::result<void> write_snapshot(raft::payload data);
   raft::result<raft::mark_t> finish_snapshot();
 
+  /// All that it holds.
+  void canonical(raft::canonical_writer& w) const {
+    if (!hidden) raft::canonical_contents(w, *this);
+  }
+
   // ---- the test's side
 
   /// Everything that was written, durable or not.
@@ -85,6 +90,7 @@ class test_log {
   bool cold = false;         ///< Entries are not at hand, but for configurations; nor is the snapshot.
   raft::error unreadable{};  ///< If it has a code: what `view` answers.
   mutable std::vector<raft::index_t> asked{};  ///< While cold: the first of the entries of each `view`.
+  bool hidden = false;                         ///< The canonical form is empty.
   bool generous = false;                       ///< `view` shows one entry more than fits.
 
  private:
