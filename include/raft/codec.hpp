@@ -221,6 +221,18 @@ constexpr result<std::size_t> write_frame(const envelope& m, const Body& body, c
   return bytes;
 }
 
+template <checksums Covered, class Body, class Buffer>
+constexpr result<std::size_t> append(const envelope& m, const Body& body, cluster_id cluster, Buffer& out) {
+  const auto tail = tail_of(body);
+  const std::size_t bytes = head_bytes<Body> + tail.bytes();
+  if (bytes > UINT32_MAX) return no_room(bytes);
+  const std::size_t begin = out.size();
+  out.resize(begin + head_bytes<Body>, std::byte{0});
+  write_head(out.data() + begin, m, cluster, body, tail, tail_check<Covered>(tail));
+  for (const payload view : tail.views) out.insert(out.end(), view.begin(), view.end());
+  return bytes;
+}
+
 }  // namespace detail
 
 /// Writes the frame of a message to the beginning of `out`, and answers how many bytes it took: one copy of what the
@@ -251,16 +263,8 @@ template <checksums Covered = checksums::all>
 /// without filling with zeros first.
 template <checksums Covered = checksums::all, class Buffer>
 [[nodiscard]] constexpr result<std::size_t> append_frame(const message& m, cluster_id cluster, Buffer& out) {
-  return visit_body(m.body, [&]<class Body>(const Body& body) -> result<std::size_t> {
-    const auto tail = detail::tail_of(body);
-    const std::size_t bytes = detail::head_bytes<Body> + tail.bytes();
-    if (bytes > UINT32_MAX) return detail::no_room(bytes);
-    const std::size_t begin = out.size();
-    out.resize(begin + detail::head_bytes<Body>, std::byte{0});
-    detail::write_head(out.data() + begin, envelope_of(m), cluster, body, tail, detail::tail_check<Covered>(tail));
-    for (const payload view : tail.views) out.insert(out.end(), view.begin(), view.end());
-    return bytes;
-  });
+  return visit_body(m.body,
+                    [&](const auto& body) { return detail::append<Covered>(envelope_of(m), body, cluster, out); });
 }
 
 /// The frame of a message in pieces, for `writev`: the head, which is here, and up to three views of what the message

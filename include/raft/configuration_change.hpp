@@ -107,9 +107,7 @@ constexpr result<configuration> if_legal(configuration c) {
 /// The next step from `now` to the target: the simple one where it will do, else into a joint configuration that is
 /// left by itself.
 [[nodiscard]] constexpr result<configuration> step_towards(const configuration& now, const membership& target) {
-  if (auto simple = simple_change(now, target); simple || simple.error().code != errc::invalid_configuration) {
-    return simple;
-  }
+  if (auto simple = simple_change(now, target)) return simple;
   return enter_joint(now, target);
 }
 

@@ -541,6 +541,24 @@ TEST_CASE("decode: refuses a snapshot chunk whose parts do not fill its frame") 
   CHECK(changed(0xFFFFFFF8, 16, std::byte{0}) == errc::malformed);
 }
 
+TEST_CASE("decode: refuses a forwarded proposal whose command does not fill its frame, but for zeros") {
+  const bytes command = from_hex("68 65 6c 6c 6f ");
+  const bytes good = frame_of(from_sender(forwarded_proposal{0x5E, 3, command}));
+  const auto changed = [&](std::uint64_t size, std::size_t at, unsigned value) {
+    bytes frame = good;
+    put64(frame, 64, size);
+    frame[at] = static_cast<std::byte>(value);
+    seal(frame, 72);
+    return verdict(frame);
+  };
+  CHECK(changed(5, 77, 0) == errc{});
+  for (const std::size_t padding : {77U, 78U, 79U}) CHECK(changed(5, padding, 1) == errc::malformed);
+  CHECK(changed(8, 79, 1) == errc{});  // the same bytes without padding
+  CHECK(changed(0, 77, 0) == errc::malformed);
+  CHECK(changed(9, 77, 0) == errc::malformed);
+  CHECK(changed(UINT64_MAX, 77, 0) == errc::malformed);
+}
+
 TEST_CASE("checksums: header leaves the payload to the transport, and still checks the head and the structure") {
   const bytes wire = batch(3, 10);
   bytes frame = frame_of<checksums::header>(append_message(wire, 3));

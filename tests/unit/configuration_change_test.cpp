@@ -47,6 +47,17 @@ bool always_meet(const configuration& a, const configuration& b) {
 
 }  // namespace
 
+TEST_CASE("step_towards: there is none from a joint configuration, nor to one that is illegal") {
+  configuration joint = voters_of({1_n, 2_n});
+  joint.outgoing = {3_n};
+  CHECK(step_towards(joint, membership{{1_n, 2_n}, {}}).error().code == errc::not_ready);
+  const configuration now = voters_of({1_n, 2_n, 3_n});
+  for (const membership& target : {membership{{}, {}}, membership{{1_n, 1_n}, {}}, membership{{1_n, 2_n}, {2_n}},
+                                   membership{{4_n, 5_n}, {4_n}}, membership{{0_n}, {}}}) {
+    CHECK(step_towards(now, target).error().code == errc::invalid_configuration);
+  }
+}
+
 TEST_CASE("step_towards: each step is legal, its quorums meet those of the last, and the target is reached") {
   for (unsigned from = 1; from < 16; ++from) {
     for (unsigned to = 1; to < 16; ++to) {

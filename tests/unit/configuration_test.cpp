@@ -89,6 +89,8 @@ TEST_CASE("validate: each rule is held against each list") {
   illegal([](configuration& c) { c.learners_next = {4_n}; });  // votes in the new half only
   illegal([](configuration& c) { c.learners_next = {1_n}; });  // goes on voting
   illegal([](configuration& c) { c.learners_next = {9_n}; });  // votes nowhere
+  illegal([](configuration& c) { c.learners_next = {3_n, 2_n}; });
+  illegal([](configuration& c) { c.learners_next = {3_n, 3_n}; });
   illegal([](configuration& c) {
     c.outgoing = {};
     c.learners_next = {};

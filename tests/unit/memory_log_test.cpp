@@ -397,6 +397,13 @@ TEST_CASE("equality: hard state, entries, beginning, snapshot and the unfinished
   memory_log further = log;
   CHECK(further.write_snapshot(bytes_of("x")).has_value());
   CHECK(!(further == log));
+  memory_log of_another_term = base;
+  CHECK(of_another_term.begin_snapshot(place(3, 1)).has_value());
+  CHECK(!(of_another_term == log));
+  memory_log again = further;
+  CHECK(again == further);
+  CHECK(again.begin_snapshot(place(3, 2)).has_value());
+  CHECK(again == log);
   memory_log another = sample(64);
   CHECK(install(another, place(3, 2), "a") != mark_t{});
   CHECK(install(log, place(3, 2), "b") != mark_t{});

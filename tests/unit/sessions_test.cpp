@@ -73,6 +73,7 @@ const answer unknown{session_outcome::unknown, "", false};
 std::string image_of(const sessions& s) {
   std::string image;
   REQUIRE(s.write([&image](raft::payload piece) -> raft::result<void> {
+    CHECK(!piece.empty());  // that would be the end, to whoever reads it
     image += text_of(piece);
     return {};
   }));
@@ -338,12 +339,38 @@ TEST_CASE("sessions: a copy that went on differs") {
   CHECK(differs([](sessions& b) { ask(b, 2, 1); }));
   CHECK(differs([](sessions& b) { b.acknowledge(2, 1); }));
   CHECK(differs([](sessions& b) { ask(b, 2, 0); }));  // The order of use.
+  CHECK(differs([](sessions& b) { ask(b, 1, 2); }));
+  CHECK(differs([](sessions& b) { b.acknowledge(1, 1); }));
   CHECK(differs([](sessions& b) { b.set_limits({.sessions = 3, .window = 5, .idle = 100}); }));
   sessions c{{.sessions = 3, .window = 4, .idle = 100}};
   c.open();
   c.open();
   ask(c, 1, 1, "y");
   CHECK_FALSE(a == c);
+}
+
+TEST_CASE("sessions: those that differ in one thing alone differ") {
+  const auto with = [](auto&&... steps) {
+    sessions s{{.sessions = 3, .window = 4, .idle = 100}};
+    s.open();
+    s.open();
+    s.advance(1);
+    (steps(s), ...);
+    return s;
+  };
+  const auto asks = [](number id, number serial, const std::string& text = "done") {
+    return [=](sessions& s) { ask(s, id, serial, text); };
+  };
+  const auto closes = [](number id) { return [id](sessions& s) { s.close(id); }; };
+  const auto acknowledges = [](number floor) { return [floor](sessions& s) { s.acknowledge(2, floor); }; };
+  CHECK(with(asks(2, 1)) == with(asks(2, 1)));
+  CHECK_FALSE(with(closes(1)) == with(closes(2)));                            // which sessions there are
+  CHECK_FALSE(with(asks(2, 0)) == with());                                    // when one was used
+  CHECK_FALSE(with(acknowledges(1)) == with(acknowledges(2)));                // what was acknowledged
+  CHECK_FALSE(with(asks(2, 1)) == with(asks(2, 2)));                          // which serials have answers
+  CHECK_FALSE(with(asks(2, 1, "x")) == with(asks(2, 1, "y")));                // what the answers are
+  CHECK_FALSE(with(asks(2, 1, "xy")) == with(asks(2, 1, "x")));               // and how long
+  CHECK_FALSE(with(asks(1, 1), asks(2, 1)) == with(asks(2, 1), asks(1, 1)));  // in which order they were used
 }
 
 TEST_CASE("snapshot: all of it comes back, in pieces of any size, and goes on alike") {
@@ -496,6 +523,20 @@ TEST_CASE("snapshot: errors of the sink and of the source are passed on") {
   REQUIRE_FALSE(written);
   CHECK(written.error().code == raft::errc::no_space);
   CHECK(calls == 1);
+  for (int i = 0; i < 3; ++i) ask(s, s.open(), 1, std::string(10'000, 'y'));
+  CHECK(image_of(s).size() > 40'000);  // its last piece is an answer: no empty one comes behind it
+  s.set_limits({.sessions = 1000});
+  for (int i = 0; i < 300; ++i) s.open();
+  int pieces = 0;
+  REQUIRE(s.write([&pieces](raft::payload) -> raft::result<void> { return ++pieces, raft::result<void>{}; }));
+  CHECK(pieces > 6);
+  for (int room = 0; room < pieces; ++room) {
+    calls = 0;
+    CHECK_FALSE(s.write([&](raft::payload) -> raft::result<void> {
+      return ++calls <= room ? raft::result<void>{} : raft::result<void>{raft::errc::no_space, "full"};
+    }));
+    CHECK(calls == room + 1);  // not asked again
+  }
   auto broken = []() -> raft::result<raft::payload> { return {raft::errc::io, "broken"}; };
   raft::exact_reader reader{broken};
   const auto read = s.restore(reader);
