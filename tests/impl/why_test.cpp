@@ -280,6 +280,7 @@ TEST_CASE("why_paused: up to date, probing, gathering, full by messages and by b
                                              .max_inflight_bytes = 200,
                                              .max_entry_bytes = 1024}});
   CHECK(a->why_paused(2).why == pause_cause::probing);
+  CHECK(a->why_paused(2).state == progress_state::probe);
   CHECK(text(a->why_paused(2)) == "server 2 is being asked whether the logs meet at 0");
   ack(*a, 2_n, 1_i);
   CHECK(a->why_paused(2).why == pause_cause::none);
@@ -320,6 +321,7 @@ TEST_CASE("why_paused: a member that is silent, being sent a snapshot, or none")
   REQUIRE(a->peer(3).state == progress_state::snapshot);
   const auto p = a->why_paused(3);
   CHECK(p.why == pause_cause::in_snapshot);
+  CHECK(p.state == progress_state::snapshot);
   CHECK(p.snapshot_size == 2);
   CHECK(text(p) == "server 3 is being sent the snapshot: 0 of 2 bytes");
   CHECK(a->why_paused(1).why == pause_cause::not_a_member);

@@ -103,6 +103,32 @@ TEST_CASE("canonical: appends differ by each field and each entry, the members i
   CHECK(std::mismatch(forms[5].begin(), forms[5].end(), forms[8].begin(), forms[8].end()).first != forms[5].end());
 }
 
+TEST_CASE("canonical: configurations differ by each set, by how a joint one is left, and by what belongs to a member") {
+  std::vector<configuration> some(8, voters_of({1_n, 2_n}));
+  some[1].voters = {1_n, 3_n};
+  some[2].outgoing = {1_n, 3_n};
+  some[3].outgoing = {1_n, 3_n};
+  some[3].auto_leave = !some[2].auto_leave;
+  some[4].learners = {3_n};
+  some[5].learners_next = {3_n};
+  some[6].data = {{2_n, {std::byte{7}}}};
+  some[7].data = {{2_n, {std::byte{8}}}};
+  std::vector<form> forms;
+  for (const configuration& c : some) {
+    canonical_writer w;
+    canonical(w, c);
+    forms.emplace_back(w.bytes().begin(), w.bytes().end());
+  }
+  CHECK(all_differ(forms));
+}
+
+TEST_CASE("canonical: what should be a configuration, and is none, is told by its bytes") {
+  std::vector<install_snapshot> bodies(3, {4_i, 2_t, 7, 9, 3, 1, {}, payload_of("abc")});
+  bodies[1].configuration = payload_of("no configuration");
+  bodies[2].configuration = payload_of("no confIguration");
+  CHECK(all_differ(forms_of(bodies)));
+}
+
 TEST_CASE("canonical: chunks of snapshots differ by each field") {
   const install_snapshot one{4_i, 2_t, 7, 9, 3, 1, {}, payload_of("abc")};
   std::vector<install_snapshot> bodies(9, one);
