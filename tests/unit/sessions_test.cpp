@@ -83,13 +83,20 @@ std::string image_of(const sessions& s) {
 /// By a source whose pieces have `piece` bytes.
 raft::result<void> restore(sessions& s, const std::string& image, std::size_t piece = 7) {
   std::size_t at = 0;
+  bool ended = false;
   auto source = [&]() -> raft::result<raft::payload> {
+    REQUIRE_FALSE(ended);
+    ended = at == image.size();
     const std::string_view next = std::string_view{image}.substr(at, piece);
     at += next.size();
     return bytes_of(next);
   };
   raft::exact_reader reader{source};
-  return s.restore(reader);
+  std::size_t reads = 0;
+  return s.restore([&](std::span<std::byte> to) {
+    REQUIRE(++reads <= image.size() + 1);  // each asks for a byte at least
+    return reader(to);
+  });
 }
 
 std::string form(std::initializer_list<number> numbers) {
@@ -285,6 +292,60 @@ TEST_CASE("sessions: bytes are limited; first go the least recently used session
   CHECK(s.bytes() == 1);
 }
 
+TEST_CASE("sessions: answers of one session that are as many bytes as allowed are all kept") {
+  sessions s{{.bytes = 100}};
+  s.open();
+  CHECK(ask(s, 1, 1, std::string(60, 'a')).executed);
+  CHECK(ask(s, 1, 2, std::string(40, 'b')).executed);
+  CHECK(ask(s, 1, 1) == again(std::string(60, 'a')));
+  CHECK(ask(s, 1, 3, "c").executed);
+  CHECK(ask(s, 1, 1) == too_old);
+  CHECK(s.bytes() == 41);
+}
+
+TEST_CASE("sessions: answers that are moved together stay what they are") {
+  sessions s{{.window = 8}};
+  s.open();
+  const auto text = [](number serial) { return std::string(300, static_cast<char>('a' + serial)); };
+  for (number serial = 1; serial <= 8; ++serial) ask(s, 1, serial, text(serial));
+  s.acknowledge(1, 5);
+  for (number serial = 6; serial <= 8; ++serial) REQUIRE(ask(s, 1, serial) == again(text(serial)));
+  CHECK(s.bytes() == 900);
+  for (number serial = 9; serial <= 13; ++serial) CHECK(ask(s, 1, serial, text(serial)).executed);
+  for (number serial = 6; serial <= 13; ++serial) REQUIRE(ask(s, 1, serial) == again(text(serial)));
+  for (number upto = 6; upto <= 12; ++upto) {
+    s.acknowledge(1, upto);
+    for (number serial = upto + 1; serial <= 13; ++serial) REQUIRE(ask(s, 1, serial) == again(text(serial)));
+  }
+}
+
+TEST_CASE("sessions: the room of those that are gone is used again, each by one") {
+  sessions s;
+  for (int i = 0; i < 4; ++i) s.open();
+  s.close(2);
+  s.close(3);
+  for (number id = 5; id <= 7; ++id) {
+    CHECK(s.open() == id);
+    ask(s, id, 1, std::to_string(id));
+  }
+  CHECK(s.size() == 5);
+  for (number id = 5; id <= 7; ++id) CHECK(ask(s, id, 1) == again(std::to_string(id)));
+  CHECK(ask(s, 1, 1) == fresh());
+  CHECK(ask(s, 4, 1) == fresh());
+}
+
+TEST_CASE("sessions: one that stays is found when all around it come and go") {
+  sessions s;
+  s.open();
+  ask(s, 1, 1, "mine");
+  for (number id = 2; id <= 60; ++id) {
+    s.open();
+    s.close(id);
+    REQUIRE(ask(s, 1, 1) == again("mine"));
+    REQUIRE(ask(s, id, 1) == expired);
+  }
+}
+
 TEST_CASE("set_limits: what they no longer allow is forgotten") {
   sessions s{{.sessions = 4, .window = 8, .bytes = 1000}};
   for (int i = 0; i < 4; ++i) s.open();
@@ -404,6 +465,49 @@ TEST_CASE("snapshot: all of it comes back, in pieces of any size, and goes on al
   }
 }
 
+TEST_CASE("snapshot: bytes that came back are let go as others are") {
+  sessions s;
+  s.open();
+  s.open();
+  ask(s, 1, 1, "abc");
+  ask(s, 2, 1, "defg");
+  sessions t;
+  REQUIRE(restore(t, image_of(s)));
+  t.close(1);
+  CHECK(t.bytes() == 4);
+  t.acknowledge(2, 1);
+  CHECK(t.bytes() == 0);
+}
+
+namespace {
+
+/// The sizes of the pieces that a sink gets.
+std::vector<std::size_t> pieces_of(const sessions& s) {
+  std::vector<std::size_t> sizes;
+  REQUIRE(s.write([&sizes](raft::payload piece) -> raft::result<void> {
+    sizes.push_back(piece.size());
+    return {};
+  }));
+  return sizes;
+}
+
+}  // namespace
+
+TEST_CASE("snapshot: small things are gathered into pieces of 4 KiB, and what is as large goes as it is") {
+  using sizes = std::vector<std::size_t>;
+  sessions many;
+  for (int i = 0; i < 2 * 128 - 2; ++i) many.open();  // a head as large as two sessions
+  CHECK(pieces_of(many) == sizes{4096, 4096});
+  many.open();
+  CHECK(pieces_of(many) == sizes{4096, 4096, 32});
+  for (const std::size_t size : {4095U, 4096U, 9000U}) {
+    sessions s;
+    s.open();
+    ask(s, 1, 1, std::string(size, 'x'));
+    CHECK(pieces_of(s) == (size < 4096 ? sizes{64 + 32 + 16 + size} : sizes{64 + 32 + 16, size}));
+  }
+}
+
 TEST_CASE("snapshot: the byte form is the one that is documented") {
   sessions s{{.sessions = 5, .window = 4, .bytes = 100, .idle = 50}};
   s.open();
@@ -467,6 +571,7 @@ TEST_CASE("snapshot: what no sessions can be is refused, field by field") {
   CHECK_FALSE(taken(form({1, 5, 9999, 100, 50, 60, 9, 2}) + good.substr(64)));  // limits
   CHECK_FALSE(taken(form({1, 1, 4, 100, 50, 60, 9, 2}) + good.substr(64)));     // more sessions than allowed
   CHECK_FALSE(taken(form({1, 5, 4, 100, 39, 60, 9, 2}) + good.substr(64)));     // 2 should have expired
+  CHECK(taken(form({1, 5, 4, 100, 40, 60, 9, 2}) + good.substr(64)));           // 40 is not more than 40
   CHECK_FALSE(taken(form({1, 5, 4, 100, 50, 59, 9, 2}) + good.substr(64)));     // 1 was used in the future
   CHECK_FALSE(taken(form({1, 5, 4, 100, 50, 60, 1, 2}) + good.substr(64)));     // 2 was never given out
   CHECK_FALSE(taken(form({1, 5, 4, 100, 50, 60, 9, UINT64_MAX}) + good.substr(64)));
@@ -481,6 +586,9 @@ TEST_CASE("snapshot: what no sessions can be is refused, field by field") {
   CHECK(taken(head + form({2, 0, 20, 0}) + form({1, 2, 60, 2}) + form({5, 0}) + a));
   CHECK_FALSE(taken(head + form({2, 0, 20, 0}) + form({1, 2, 60, 5}) + a + a + a + a + a));  // more than the window
   CHECK_FALSE(taken(head + form({2, 0, 20, 0}) + form({1, 2, 60, 1}) + form({6, UINT64_MAX}) + "abc"));
+  std::string window = form({1, 2, 60, 4});
+  for (number serial = 3; serial <= 6; ++serial) window += form({serial, 3}) + "abc";
+  CHECK(taken(head + form({2, 0, 20, 0}) + window));
   // Bytes: one answer may be larger than the limit, two may not.
   const std::string large = form({6, 101}) + std::string(101, 'x');
   CHECK(taken(head + form({2, 0, 20, 0}) + form({1, 2, 60, 1}) + large));
@@ -543,6 +651,27 @@ TEST_CASE("snapshot: errors of the sink and of the source are passed on") {
   REQUIRE_FALSE(read);
   CHECK(read.error().code == raft::errc::io);
   CHECK(ask(s, 1, 1) == again(std::string(10'000, 'x')));
+}
+
+TEST_CASE("snapshot: an error of the source is passed on as it is, wherever it comes") {
+  sessions s;
+  s.open();
+  ask(s, 1, 1, "abc");
+  ask(s, 1, 2, "de");
+  const std::string image = image_of(s);
+  for (std::size_t broken_at = 0; broken_at < image.size(); ++broken_at) {
+    std::size_t at = 0;
+    const auto read = [&](std::span<std::byte> to) -> raft::result<void> {
+      if (at + to.size() > broken_at) return {raft::errc::io, "broken"};
+      std::ranges::copy(bytes_of(std::string_view{image}.substr(at, to.size())), to.begin());
+      at += to.size();
+      return {};
+    };
+    sessions t;
+    const auto outcome = t.restore(read);
+    REQUIRE_FALSE(outcome);
+    REQUIRE(outcome.error().code == raft::errc::io);
+  }
 }
 
 namespace {
@@ -684,6 +813,33 @@ TEST_CASE("sessions: memory follows what is kept, not what once was") {
     CHECK(memory_in_use - before < (2U << 20) + 100 * 4096);
   }
   CHECK(memory_in_use == before);
+}
+
+TEST_CASE("sessions: memory does not follow how many there were") {
+  sessions s;
+  const auto come_and_go = [&s](int rounds) {
+    for (int round = 0; round < rounds; ++round) {
+      const number first = s.last_id() + 1;
+      for (int i = 0; i < 10; ++i) s.open();
+      for (number id = first; id < first + 10; ++id) s.close(id);
+    }
+    return memory_in_use;
+  };
+  const std::size_t early = come_and_go(10);
+  CHECK(come_and_go(300) == early);
+}
+
+TEST_CASE("sessions: memory of answers that were let go is given back, that of others kept") {
+  sessions s{{.window = 8}};
+  const std::size_t before = memory_in_use;
+  s.open();
+  for (number serial = 1; serial <= 5; ++serial) ask(s, 1, serial, std::string(10'000, 'x'));
+  CHECK(memory_in_use - before > 50'000);
+  s.acknowledge(1, 4);
+  const std::size_t held = memory_in_use - before;
+  CHECK(held < 25'000);  // one answer, and room as much to move it
+  s.acknowledge(1, 5);
+  CHECK(memory_in_use - before < held - 9'000);
 }
 
 TEST_CASE("sessions: in the steady state nothing is allocated") {
