@@ -12,7 +12,8 @@
 //
 // Memory: an emptied segment goes to a free list, and the one freed last is used first, as it is still in the cache.
 // A compaction that empties a segment returns what is more than were in use at once since the compaction before the
-// last one, and an eighth: a load that repeats allocates nothing, and after a burst two compactions return its memory.
+// last one, an eighth of that, and one: a load that repeats allocates nothing, and after a burst two compactions return
+// its memory.
 // An entry larger than a segment has a segment of its own, which is returned as soon as the entry goes.
 //
 // Running out of memory is no error value here: std::bad_alloc leaves the call, as from any vector of the engine.

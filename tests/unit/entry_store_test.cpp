@@ -91,6 +91,8 @@ constexpr batch commands(std::uint64_t term, std::initializer_list<std::size_t> 
   return b;
 }
 
+constexpr std::size_t of_helper = 2;  ///< Allocations by append_payloads itself.
+
 constexpr void append_payloads(entry_store& store, std::uint64_t term, std::size_t count, std::size_t length,
                                std::uint8_t fill = 1, entry_kind kind = entry_kind::command) {
   const std::vector<std::byte> data(length, std::byte{fill});
@@ -124,6 +126,70 @@ using sizes = std::vector<std::uint32_t>;
 }  // namespace
 
 // ---------------------------------------------------------------- append
+
+TEST_CASE("append: one entry, and another of the other kind behind it, are where they are looked for") {
+  for (const bool by_batch : {true, false}) {
+    CAPTURE(by_batch);
+    entry_store store{two_small};
+    const auto append = [&](std::uint64_t term, std::size_t length, std::uint8_t fill) {
+      by_batch ? store.append(commands(term, {length}, fill).view()) : append_payloads(store, term, 1, length, fill);
+    };
+    append(2, 9, 1);
+    REQUIRE(store.last() == index_t{1});
+    REQUIRE(store.base() == index_t{0});
+    REQUIRE(store.term_at(index_t{1}) == term_t{2});
+    const entries one = store.view(index_t{1}, index_t{1}, no_limit);
+    REQUIRE(one.count() == 1);
+    REQUIRE(one.bytes() == 32);
+    append(3, 10, 2);
+    REQUIRE(store.last() == index_t{2});
+    const entries both = store.view(index_t{1}, index_t{2}, no_limit);
+    REQUIRE(both.count() == 2);
+    REQUIRE(both.bytes() == 64);
+    REQUIRE(both.first_term() == term_t{2});
+    REQUIRE(both.last_term() == term_t{3});
+    append(4, 1, 3);
+    REQUIRE(store.last() == index_t{3});
+    REQUIRE(store.view(index_t{2}, index_t{3}, no_limit).count() == 1);
+    const entries third = store.view(index_t{3}, index_t{3}, no_limit);
+    REQUIRE(third.count() == 1);
+    REQUIRE(third.bytes() == 24);
+    REQUIRE(third.first_term() == term_t{4});
+  }
+}
+
+TEST_CASE("truncate_from: of three entries one, then all, which leaves room for others") {
+  entry_store store{two_small};
+  for (std::uint64_t term = 1; term <= 3; ++term) append_payloads(store, term, 1, 16);
+  store.truncate_from(index_t{3});
+  REQUIRE(store.last() == index_t{2});
+  REQUIRE(store.term_at(index_t{2}) == term_t{2});
+  REQUIRE(store.view(index_t{1}, index_t{2}, no_limit).count() == 2);
+  store.truncate_from(index_t{2});
+  REQUIRE(store.last() == index_t{1});
+  REQUIRE(store.view(index_t{1}, index_t{1}, no_limit).count() == 1);
+  store.truncate_from(index_t{1});
+  REQUIRE(store.last() == index_t{0});
+  append_payloads(store, 9, 1, 16);
+  REQUIRE(store.last() == index_t{1});
+  REQUIRE(store.term_at(index_t{1}) == term_t{9});
+}
+
+TEST_CASE("compact: of three entries one, then all; the last one's term is remembered") {
+  entry_store store{two_small};
+  for (std::uint64_t term = 1; term <= 3; ++term) append_payloads(store, term, 1, 16);
+  store.compact(index_t{1});
+  REQUIRE(store.base() == index_t{1});
+  REQUIRE(store.last() == index_t{3});
+  REQUIRE(store.term_at(index_t{1}) == term_t{1});
+  REQUIRE(store.view(index_t{2}, index_t{3}, no_limit).count() == 1);
+  store.compact(index_t{3});
+  REQUIRE(store.base() == index_t{3});
+  REQUIRE(store.term_at(index_t{3}) == term_t{3});
+  append_payloads(store, 4, 1, 16);
+  REQUIRE(store.last() == index_t{4});
+  REQUIRE(store.view(index_t{4}, index_t{4}, no_limit).first_term() == term_t{4});
+}
 
 TEST_CASE("append(batch): is split between entries where a segment ends, and reads back byte for byte") {
   const batch b = commands(3, {16, 16, 16, 16, 16});
@@ -161,12 +227,15 @@ TEST_CASE("append(batch): a segment may be filled by entries without payload, wh
   }
 }
 
-TEST_CASE("append(batch): an empty one changes nothing") {
+TEST_CASE("append: no entries change nothing") {
   entry_store store{two_small};
   store.append(entries{});
   CHECK(store.last() == index_t{0});
   store.append(commands(1, {1}).view());
   store.append(entries{});
+  CHECK(store.last() == index_t{1});
+  CHECK(store.term_at(index_t{1}) == term_t{1});
+  store.append(term_t{2}, entry_kind::command, std::span<const payload>{});
   CHECK(store.last() == index_t{1});
   CHECK(store.term_at(index_t{1}) == term_t{1});
 }
@@ -384,6 +453,7 @@ TEST_CASE("copy: deep, equal, and independent") {
   a.compact(index_t{2});
   entry_store b{a};
   CHECK(b == a);
+  CHECK(b.term_at(index_t{9}) == term_t{9});
   CHECK(b.view(index_t{3}, index_t{3}, 0).data() != a.view(index_t{3}, index_t{3}, 0).data());
   b.truncate_from(index_t{9});
   CHECK(!(b == a));
@@ -470,6 +540,18 @@ TEST_CASE("equality: looks at entries, not at segments") {
   CHECK(!(a == c));
   c.compact(index_t{1});
   CHECK(a == c);
+
+  for (std::uint64_t other = 1; other <= 9; ++other) {
+    CAPTURE(other);
+    entry_store x{two_small};
+    entry_store y{256};
+    for (std::uint64_t i = 1; i <= 9; ++i) {
+      append_payloads(x, 1, 1, 16, 1);
+      append_payloads(y, 1, 1, 16, i == other ? 2 : 1);
+    }
+    CHECK(!(x == y));
+    CHECK(!(y == x));
+  }
 
   entry_store empty_at_3{64};
   empty_at_3.reset(index_t{3}, term_t{1});
@@ -578,6 +660,56 @@ TEST_CASE("memory: what a burst took is returned by two compactions, and what a 
   append_payloads(store, 1, 10, 1000);
   store.compact(index_t{1020});
   CHECK(counted.live - at_start < 12 * (segment_bytes + segment_bytes / 4) + 300 * 64 * 2);
+}
+
+TEST_CASE("memory: what is kept is the most that was in use, an eighth of that, and one more segment") {
+  constexpr std::size_t segment_bytes = 1024;
+  constexpr std::size_t each = segment_bytes + 4 * (segment_bytes / 16);
+  entry_store store{segment_bytes};
+  const auto grow_to = [&store](std::size_t segments) {  // from one, of one entry each
+    append_payloads(store, 1, segments - 1, 1000);
+    store.compact(store.last().previous());
+  };
+  append_payloads(store, 1, 1, 1000);
+  grow_to(100);
+  const std::size_t at_most = counted.live;
+  grow_to(16);  // the 100 were in use since the compaction before the last one
+  CHECK(counted.live == at_most);
+  grow_to(8);
+  CHECK(counted.live == at_most - (100 - (16 + 2 + 1)) * each);
+  const std::size_t before = counted.calls;
+  grow_to(19);
+  CHECK(counted.calls == before + of_helper);
+}
+
+TEST_CASE("memory: compactions that empty no segment return none") {
+  entry_store store{4096};
+  append_payloads(store, 1, 1000, 1000);  // 4 entries a segment
+  store.compact(index_t{900});
+  const std::size_t kept = counted.live;
+  for (std::uint64_t i = 901; i < 904; ++i) store.compact(index_t{i});
+  CHECK(counted.live == kept);
+}
+
+TEST_CASE("memory: what a burst took is returned by resets, too") {
+  constexpr std::size_t segment_bytes = 4096;
+  const std::size_t at_start = counted.live;
+  entry_store store{segment_bytes};
+  append_payloads(store, 1, 1000, 1000);
+  for (std::uint64_t i = 0; i < 3; ++i) store.reset(index_t{2000 + i}, term_t{1});
+  CHECK(counted.live - at_start < 2 * (segment_bytes + segment_bytes / 4) + 600 * 64);
+}
+
+TEST_CASE("memory: after all entries went, behind a compaction, every segment is used again") {
+  entry_store store{256};
+  append_payloads(store, 1, 5, 240);  // one entry a segment
+  store.compact(index_t{1});
+  store.truncate_from(index_t{2});
+  append_payloads(store, 1, 5, 240);
+  store.compact(index_t{6});
+  const std::size_t before = counted.calls;
+  append_payloads(store, 1, 5, 240);
+  CHECK(counted.calls == before + of_helper);
 }
 
 TEST_CASE("memory: the segment freed last is used first") {
