@@ -178,7 +178,7 @@ constexpr result<recording_head> take_head(form_reader& form, std::size_t segmen
   form(id), form(every);
   auto log = take_log(form, segment_bytes);
   if (!log) return log.error();
-  if (every == 0 || !form.good()) return {errc::malformed, "a recording's head is malformed"};
+  if (every == 0) return {errc::malformed, "a recording's head is malformed"};
   return recording_head{id, every, *std::move(log)};
 }
 
@@ -347,8 +347,7 @@ class player {
 
   constexpr result<void> start(node_id id, const options<typename Clock::duration>& o, std::uint64_t seed, Log log,
                                StateMachine machine) {
-    if (!find_notes() && !form_.ended_early()) return wrong(errc::malformed, "a note that cannot be read");
-    tape_->replay({}, notes_, !form_.good() || (form_.left().empty() && !sum_));
+    if (!hand_over({})) return wrong(errc::malformed, "a note that cannot be read");
     auto made =
         node_type::create(id, o, seed, {tape_, {}}, {tape_, std::move(log)}, {tape_, {}}, {tape_, std::move(machine)});
     if (!made) return made.error();
@@ -389,9 +388,7 @@ class player {
         return wrong(errc::malformed, "an input that cannot be read");
       }
       const payload bytes = from.first(from.size() - form_.left().size());
-      if (!find_notes() && !form_.ended_early()) return wrong(errc::malformed, "a note that cannot be read");
-      // What was cut off, or was never written since the call did not return, is not asked for.
-      tape_->replay(bytes, notes_, !form_.good() || (form_.left().empty() && !sum_));
+      if (!hand_over(bytes)) return wrong(errc::malformed, "a note that cannot be read");
       static_cast<void>(call_taped(in, *report_.end, *tape_));
       ++report_.inputs;
       ++report_.of_kind[Place];
@@ -399,8 +396,17 @@ class player {
     }
   }
 
+  /// Gives an input and the notes behind it to the tape; false if one of them cannot be read.
+  constexpr bool hand_over(payload input) {
+    find_notes();
+    if (!form_.good() && !form_.ended_early()) return false;
+    // What was cut off, or was never written since the call did not return, is not asked for.
+    tape_->replay(input, notes_, !form_.good() || (form_.left().empty() && !sum_));
+    return true;
+  }
+
   /// The notes up to the next input or the end, and the sum among them.
-  constexpr bool find_notes() {
+  constexpr void find_notes() {
     const payload from = form_.left();
     sum_.reset();
     std::size_t notes_end = 0;
@@ -418,6 +424,7 @@ class player {
         form_.skip(8);
         continue;
       }
+      if (kind > static_cast<std::uint8_t>(note::carried)) return form_.fail();
       std::uint64_t number = 0;
       if (kind != static_cast<std::uint8_t>(note::carried)) form_(number);
       if (kind == static_cast<std::uint8_t>(note::short_view)) form_(number);
@@ -426,7 +433,6 @@ class player {
       notes_end = from.size() - form_.left().size();
     }
     notes_ = from.first(notes_end);
-    return form_.good();
   }
 
   /// Whether the node did what the recorded one did, as far as is known by now.

@@ -130,7 +130,7 @@ class form_reader {
 
   constexpr void operator()(std::uint64_t& n) noexcept {
     n = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
+    for (unsigned shift = 0;; shift += 7) {
       if (left_.empty()) return run_short();
       const auto byte = std::to_integer<std::uint64_t>(left_.front());
       left_ = left_.subspan(1);
@@ -141,7 +141,6 @@ class form_reader {
         return;
       }
     }
-    fail();
   }
   template <class Noun>
   requires requires(Noun n) { n.value; }

@@ -23,6 +23,7 @@ struct slow_log : memory_log {
   static constexpr bool durable_on_return = false;
   struct control {
     bool fails = false;
+    bool unreadable = false;  ///< The snapshot's bytes.
     std::uint64_t cold_permille = 0;
     std::uint64_t chance = 1;
     mark_t issued{};
@@ -39,6 +40,10 @@ struct slow_log : memory_log {
       return {errc::not_at_hand, "in cold storage"};
     }
     return memory_log::view(from, to, max);
+  }
+  [[nodiscard]] result<payload> read_snapshot(std::uint64_t offset, std::uint32_t max) const {
+    if (how->unreadable) return {errc::io, "the snapshot cannot be read"};
+    return memory_log::read_snapshot(offset, max);
   }
   result<mark_t> store(const raft::hard_state& h) {
     return mark([&] { return memory_log::store(h); });

@@ -39,15 +39,28 @@ std::string why(const result<Replayed>& end) {
   return end ? std::string{} : std::string{end.error().what} + ' ' + std::to_string(end.error().detail);
 }
 
-using create_type = raft::testing::recorded_node;
+/// A recorded server of its own; what it sends goes nowhere.
+struct lone_server : recorded_server {
+  std::deque<letter> mail{};
+  std::int64_t now = 0;
 
-result<create_type> try_create(tape& t, std::vector<std::byte>& out, memory_log log, std::uint64_t inputs_a_sum) {
-  static raft::testing::slow_log::control disk;
-  static std::deque<letter> mail;
-  static const std::int64_t now = 0;
-  static std::vector<snapshot_carried> lost;
-  return create_type::create(t, {&out}, {inputs_a_sum}, 1_n, {}, 1, {&mail, &lost}, {std::move(log), disk}, {&now}, {});
-}
+  lone_server() {
+    id = 1_n;
+    seed = 1;
+  }
+  result<void> start(memory_log log, std::uint64_t inputs_a_sum = 1) {
+    auto made = raft::testing::recorded_node::create(tape, {&bytes}, {inputs_a_sum}, id, options, seed, {&mail, &lost},
+                                                     {std::move(log), disk}, {&now}, {});
+    if (!made) return made.error();
+    node.emplace(*std::move(made));
+    return {};
+  }
+  /// Everything that was written is durable.
+  void report_durable() {
+    REQUIRE(node->step(persisted{mark_t{reported.value + 1}, disk.issued}));
+    reported = disk.issued;
+  }
+};
 
 }  // namespace
 
@@ -196,16 +209,168 @@ TEST_CASE("replay: what is no recording is refused, and so is another version") 
   CHECK_FALSE(initial_log({}));
 }
 
-TEST_CASE("create: refuses a sum after no inputs, and a Log in the middle of a snapshot") {
+TEST_CASE("create: refuses what a node refuses, a sum after no inputs, and a Log that cannot be read whole now") {
+  const stored full{.term = 5,
+                    .members = voters(1),
+                    .log = {{2, "a"}, {5, "b"}},
+                    .base = {3_i, 2_t},
+                    .snapshot = {4_i, 2_t},
+                    .image = "state"};
+  const auto refusal = [&](std::uint64_t inputs_a_sum, auto change) {
+    lone_server s;
+    memory_log log = full.build();
+    change(s, log);
+    const auto started = s.start(std::move(log), inputs_a_sum);
+    CHECK(s.bytes.empty() != started.has_value());
+    return started ? errc{} : started.error().code;
+  };
+  CHECK(refusal(1, [](lone_server&, memory_log&) {}) == errc{});
+  CHECK(refusal(0, [](lone_server&, memory_log&) {}) == errc::invalid_options);
+  CHECK(refusal(1, [](lone_server& s, memory_log&) { s.options.max_entries_per_append = 0; }) == errc::invalid_options);
+  CHECK(refusal(1, [](lone_server& s, memory_log&) { s.id = nobody; }) == errc::invalid_options);
+  CHECK(refusal(1, [](lone_server& s, memory_log&) { s.disk.unreadable = true; }) == errc::io);
+  CHECK(refusal(1, [](lone_server& s, memory_log&) { s.disk.cold_permille = 1000; }) == errc::not_at_hand);
+  CHECK(refusal(1, [](lone_server&, memory_log& log) {
+          REQUIRE(log.begin_snapshot({6_i, 5_t, voters(1), 9, 9}));
+        }) == errc::not_ready);
+}
+
+TEST_CASE("replay: a follower cuts what another leader had sent, and does so again") {
+  lone_server s;
+  REQUIRE(s.start(memory_log{voters(3)}));
+  REQUIRE(s.node->step(append(2_n, 1_n, 2_t, {}, 0_i, {{2, "old"}, {2, "older"}}).what));
+  s.report_durable();
+  REQUIRE(s.node->step(append(3_n, 1_n, 3_t, {}, 0_i, {{3, "new"}}).what));
+  s.report_durable();
+  s.node->finish();
+  REQUIRE(s.node->engine().log().last_index() == 1_i);
   tape t;
-  std::vector<std::byte> out;
-  CHECK(try_create(t, out, memory_log{voters(1)}, 0).error().code == errc::invalid_options);
-  memory_log log{voters(1)};
-  REQUIRE(log.begin_snapshot({4_i, 1_t, voters(1), 9, 9}));
-  CHECK(try_create(t, out, std::move(log), 1).error().code == errc::not_ready);
-  CHECK(out.empty());
-  CHECK(try_create(t, out, memory_log{voters(1)}, 1));
-  CHECK(out.size() > 8);
+  const auto end = s.replay(t);
+  REQUIRE_MESSAGE(end, why(end));
+  CHECK(end->checked == 4);
+  CHECK(end->sum == s.tape.sum());
+  CHECK(end->end->log().inner == s.node->log());
+  CHECK(end->end->log().term_at(1_i) == 3_t);
+}
+
+// ---------------------------------------------------------------------------------------------------- hostile bytes
+
+namespace {
+
+/// A recording's head, field by field, as record.hpp says it.
+struct written_head {
+  std::uint64_t every = 1;
+  snapshot_meta snapshot{4_i, 2_t, voters(1), 0, 7};
+  std::vector<std::byte> members = bytes_of(voters(1));
+  std::string_view image = "state";
+  index_t base = 3_i;
+  std::vector<std::pair<std::uint64_t, std::vector<std::byte>>> batches{{1, wire_of({{2, "a"}})},
+                                                                        {1, wire_of({{5, "b"}})}};
+
+  [[nodiscard]] std::vector<std::byte> bytes() const {
+    std::vector<std::byte> out(raft::detail::recording_magic.begin(), raft::detail::recording_magic.end());
+    raft::detail::form_writer form{out};
+    form(1_n), form(every);
+    form(5_t), form(nobody), form(0_i);
+    form(snapshot.index), form(snapshot.term), form(snapshot.id), form(payload{members}), form(payload_of(image));
+    form(base), form(2_t);
+    for (const auto& [count, wire] : batches) form(count), form(payload{wire});
+    form(std::uint64_t{0});
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("initial_log: a head that says what no Log holds is refused") {
+  const auto verdict = [](auto change) {
+    written_head head;
+    change(head);
+    const auto log = initial_log(head.bytes());
+    return log ? errc{} : log.error().code;
+  };
+  CHECK(verdict([](written_head&) {}) == errc{});
+  CHECK(verdict([](written_head& h) { h.batches.clear(); }) == errc::inconsistent_state);  // ends before its snapshot
+  CHECK(verdict([](written_head& h) { h.snapshot.term = 6_t; }) == errc::inconsistent_state);
+  CHECK(verdict([](written_head& h) { h.every = 0; }) == errc::malformed);
+  CHECK(verdict([](written_head& h) { h.members.clear(); }) == errc::malformed);
+  CHECK(verdict([](written_head& h) { h.members.push_back(std::byte{0}); }) == errc::malformed);
+  CHECK(verdict([](written_head& h) { h.base = index_t{UINT64_MAX}; }) == errc::malformed);
+  CHECK(verdict([](written_head& h) { h.base = index_t{(std::uint64_t{1} << 62) + 1}; }) == errc::malformed);
+  CHECK(verdict([](written_head& h) { h.batches[0].first = 2; }) == errc::malformed);
+  CHECK(verdict([](written_head& h) { h.batches[0].first = (std::uint64_t{1} << 32) + 1; }) == errc::malformed);
+  CHECK(verdict([](written_head& h) { h.batches[0].first = UINT64_MAX; }) == errc::malformed);
+  CHECK(verdict([](written_head& h) { h.batches[0].second.pop_back(); }) == errc::malformed);
+  CHECK(verdict([](written_head& h) { h.batches[0].second[12] = std::byte{9}; }) == errc::malformed);  // its kind
+  const auto whole = written_head{}.bytes();
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    CHECK(initial_log(payload{whole}.first(length)).error().code == errc::malformed);
+  }
+}
+
+TEST_CASE("replay: refuses what is no recording, and what a node refuses") {
+  const auto replay_of = [](payload recording, const raft::options<std::int64_t>& o) {
+    tape t;
+    const auto end = replay<raft::testing::recorded_clock>(
+        t, recording, o, 1, deferred_memory_log{memory_log{voters(1)}}, raft::testing::recorded_machine{});
+    return end ? errc{} : end.error().code;
+  };
+  lone_server s;
+  REQUIRE(s.start(memory_log{voters(1)}));
+  s.node->finish();
+  CHECK(replay_of(s.bytes, s.options) == errc{});
+  raft::options<std::int64_t> senseless;
+  senseless.max_entries_per_append = 0;
+  CHECK(replay_of(s.bytes, senseless) == errc::invalid_options);
+  CHECK(replay_of({}, s.options) == errc::malformed);
+  s.bytes[7] = std::byte{2};
+  CHECK(replay_of(s.bytes, s.options) == errc::unsupported_version);
+}
+
+TEST_CASE("replay: cut off at any byte it goes as far as it goes; bytes that are no record are refused, and counted") {
+  lone_server s;
+  REQUIRE(s.start(memory_log{voters(1)}));
+  std::vector<std::size_t> ends{s.bytes.size()};  // of the head with what was noted of the start, and of each input
+  for (int i = 0; i < 3; ++i) {
+    s.now += 1000;
+    s.node->tick();
+    s.node->finish();
+    ends.push_back(s.bytes.size());
+  }
+  const auto whole = s.bytes;
+  raft::detail::form_reader head{whole};
+  REQUIRE(raft::detail::take_head(head, 4096));
+  const std::size_t head_end = whole.size() - head.left().size();
+  REQUIRE(head_end < ends[0]);
+
+  for (std::size_t length = head_end; length <= whole.size(); ++length) {
+    CAPTURE(length);
+    s.bytes.assign(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+    tape t;
+    const auto end = s.replay(t);
+    REQUIRE_MESSAGE(end, why(end));
+    const auto begun = std::count_if(ends.begin(), ends.end() - 1, [=](std::size_t at) { return at < length; });
+    const auto whole_ones = std::count_if(ends.begin() + 1, ends.end(), [=](std::size_t at) { return at <= length; });
+    CHECK(end->inputs == static_cast<std::uint64_t>(begun));
+    CHECK(end->checked >= static_cast<std::uint64_t>(whole_ones));
+    CHECK(end->checked <= end->inputs);
+  }
+
+  // A number in two bytes that fits into one; an input that there is not; a note behind the last one.
+  using several = std::vector<std::byte>;
+  for (const several& wrong : {several{std::byte{0xf0}, std::byte{0x80}, std::byte{0}}, several{std::byte{0xf6}},
+                               several{std::byte{0xef}}, several{std::byte{6}, std::byte{0x80}, std::byte{0}}}) {
+    const bool is_note = wrong[0] >= std::byte{0xf0};
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+      s.bytes = whole;
+      s.bytes.insert(s.bytes.begin() + static_cast<std::ptrdiff_t>(ends[i]), wrong.begin(), wrong.end());
+      tape t;
+      const auto end = s.replay(t);
+      REQUIRE_FALSE(end);
+      CHECK(end.error().code == errc::malformed);
+      CHECK(end.error().detail == (is_note && i > 0 ? i - 1 : i));
+    }
+  }
 }
 
 // ---------------------------------------------------------------------------------------------------- the byte form
@@ -246,6 +411,39 @@ TEST_CASE("form: numbers come back, in one form only, and never from behind the 
     CHECK_FALSE(form.good());
     CHECK_FALSE(form.ended_early());
   }
+}
+
+TEST_CASE("form: what was malformed once does not come to have ended too early") {
+  const std::vector<std::byte> two_forms{std::byte{0x80}, std::byte{0}};
+  raft::detail::form_reader form{two_forms};
+  std::uint64_t n = 0;
+  form(n);
+  form(n);  // there is nothing left
+  CHECK_FALSE(form.good());
+  CHECK_FALSE(form.ended_early());
+}
+
+TEST_CASE("form: a message whose frame is none, or does not end where it should, is malformed") {
+  const auto reads = [](payload frame) {
+    std::vector<std::byte> out;
+    raft::detail::form_writer writer{out};
+    writer(2_n), writer(1_n), writer(3_t), writer(frame);
+    raft::detail::form_reader form{out};
+    message back{};
+    form(back);
+    CHECK_FALSE(form.ended_early());
+    return form.good();
+  };
+  std::vector<std::byte> frame;
+  REQUIRE(append_frame<checksums::header>(say(1_n, 2_n, {}, request_vote{4_i, 2_t}).what, {}, frame));
+  CHECK(reads(frame));
+  CHECK_FALSE(reads(payload{frame}.first(frame.size() - 8)));
+  CHECK_FALSE(reads({}));
+  std::vector<std::byte> more = frame;
+  more.resize(frame.size() + 8);
+  CHECK_FALSE(reads(more));
+  frame[20] ^= std::byte{1};
+  CHECK_FALSE(reads(frame));
 }
 
 TEST_CASE("form: a message keeps its addresses, wrong ones too") {
@@ -318,6 +516,8 @@ TEST_CASE("form: every input comes back with all its fields, and not from fewer 
   const auto marks = come_back(raft::inputs::persisted{{3_m, 300_m}});
   CHECK(marks.p.first == 3_m);
   CHECK(marks.p.last == 300_m);
+  const letter sent = append(5_n, 5_n, 9_t, {3_i, 2_t}, 1_i, {{9, "x"}});
+  CHECK(come_back(raft::inputs::message{sent.what}).m == sent.what);
   CHECK(come_back(raft::inputs::applied{{200_i}}).a.index == 200_i);
   const std::vector<payload> commands{payload_of("a"), payload_of(""), payload_of("long command")};
   const auto proposed = come_back(raft::inputs::propose{commands, {}});
