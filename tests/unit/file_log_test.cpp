@@ -4,14 +4,20 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <optional>
@@ -506,6 +512,54 @@ TEST_CASE("real files: errors of the system are values, with errno and path") {
   REQUIRE(full.has_value());
   CHECK(files.write_at(*full, &b, 1, 0).error().code == errc::no_space);
   files.close(*full);
+}
+
+TEST_CASE("real files: what fails rarely is a value as well: a lock, a directory that breaks off, a quota") {
+  // Does something on a thread of its own, for which one call to the system always fails, with that errno.
+  const auto while_failing = [](long call, int number, auto what) {
+    bool failing = false;
+    std::thread{[&] {
+      sock_filter program[] = {
+          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 1),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(number)),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      };
+      const sock_fprog filter{std::size(program), program};
+      failing = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
+      if (failing) what();
+    }}.join();
+    REQUIRE(failing);
+  };
+  const directory dir;
+  const raft::posix_files files;
+  REQUIRE(files.make_directory(dir.log()).has_value());
+  const std::string path = dir.log() + "/file";
+  const auto file = files.open(path, raft::open_mode::create);
+  REQUIRE(file.has_value());
+  const std::byte b{};
+  while_failing(SYS_flock, ENOLCK, [&] {
+    const auto locked = files.lock(path);
+    REQUIRE(!locked);
+    CHECK(locked.error().code == errc::io);  // not busy: nobody has it
+    CHECK(locked.error().detail == ENOLCK);
+  });
+  while_failing(SYS_getdents64, EIO, [&] {
+    const auto names = files.list(dir.log());
+    REQUIRE(!names);  // no part of the names passes for all of them
+    CHECK(names.error().code == errc::io);
+    CHECK(names.error().detail == EIO);
+  });
+  while_failing(SYS_pwrite64, EDQUOT, [&] {
+    const auto written = files.write_at(*file, &b, 1, 0);
+    REQUIRE(!written);
+    CHECK(written.error().code == errc::no_space);
+    CHECK(written.error().detail == EDQUOT);
+  });
+  // A write that takes no bytes is no success, lest whoever goes on with the rest goes on for ever.
+  CHECK(files.write_at(*file, &b, 0, 0).error().code == errc::no_space);
+  files.close(*file);
 }
 
 TEST_CASE("real files: a directory that is there, below one that may not be read, is taken; one that was made is not") {
