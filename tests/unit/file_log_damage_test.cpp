@@ -172,6 +172,9 @@ TEST_CASE("damage: files that are gone, cut short, of another log or under anoth
       CHECK(refused_or(d, ""));
       d.names.erase("synced");
       CHECK(refused_or(d, ""));  // the snapshot still tells
+      d.names["synced"] = whole.d.names.at("synced");
+      for (const auto& name : names_of(d, "snapshot-")) d.names.erase(name);
+      CHECK(reopened(d, small_options()) == "refused: dir/synced: the segments of the log are not there, at offset 0");
     }
     {  // two segments in each other's place
       disk d = whole.d;

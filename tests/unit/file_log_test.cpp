@@ -630,6 +630,20 @@ TEST_CASE("failed: after a sync that failed every write is refused with its reas
   CHECK(describe(log) == before);
 }
 
+TEST_CASE("durable_on_return: a write whose sync fails is refused and not shown") {
+  test::disk d;
+  auto log = open<immediate_log>(d);
+  propose(log, 1, "kept");
+  const std::string before = describe(log);
+  d.fail_at = d.calls + 2;  // behind the write itself
+  const raft::payload p = bytes_of("lost");
+  CHECK(log.append(term_t{1}, raft::entry_kind::command, std::span{&p, 1}).error().code == errc::io);
+  CHECK(log.last_error().file == "dir/log-0000000000000001");
+  CHECK(describe(log) == before);
+  CHECK(log.store({term_t{2}, node_id{1}, {}}).error().code == errc::io);
+  CHECK(describe(log) == before);
+}
+
 TEST_CASE("append: an empty batch is a write without entries, and has a mark") {
   test::disk d;
   auto log = open(d);
