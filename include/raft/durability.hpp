@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include <raft/assert.hpp>
@@ -89,7 +90,9 @@ class durability {
     w(above_durable(issued), index, appends.size());
     for (const append& a : appends) w(above_durable(a.mark), a.last);
     std::vector<range> sorted = early;
-    std::sort(sorted.begin(), sorted.end(), [](const range& a, const range& b) { return a.first < b.first; });
+    std::sort(sorted.begin(), sorted.end(), [](const range& a, const range& b) {
+      return std::pair{a.first, a.last} < std::pair{b.first, b.last};
+    });
     w(sorted.size());
     for (const range& r : sorted) w(above_durable(r.first), above_durable(r.last));
   }

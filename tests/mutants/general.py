@@ -341,8 +341,8 @@ class Finder:
         source = file.bytes[slice(*self.range(node))]
         if node.kind != self.kinds.CALL_EXPR or not re.search(rb"\.(next|previous)\(\)$", source):
             return
-        if node.spelling.startswith("operator"):
-            return  # an assignment or a comparison that ends so
+        if node.spelling not in ("", "next", "previous"):
+            return  # an operator, or the copy of what it gives, that ends so (in a template there is no name)
         name = "next" if source.endswith(b"next()") else "previous"
         number = self._mutant(file, self.range(node), f"{name}() does nothing")
         if number is not None:

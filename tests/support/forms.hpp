@@ -2,6 +2,7 @@
 
 // Canonical forms of parts of a node, compared: whatever decides what it will do changes its form.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -19,6 +20,11 @@ template <class Write>
 form form_by(raft::canonical_writer w, Write&& write) {
   write(w, [&w](std::int64_t moment) { w(moment); });
   return {w.bytes().begin(), w.bytes().end()};
+}
+
+/// Whether `whole` begins with all of `part`: no form does with another one's, so that what follows them is told apart.
+inline bool begins_with(const form& whole, const form& part) {
+  return part.size() <= whole.size() && std::equal(part.begin(), part.end(), whole.begin());
 }
 
 /// A writer that keeps what it is told as numbers, for forms that are numbers alone.

@@ -200,6 +200,9 @@ TEST_CASE("memory_log: of a snapshot that is being received the bytes that are t
     return own_form(log);
   };
   CHECK(all_differ({own_form(before.build()), receiving("abc"), receiving("abd"), receiving("ab")}));
+  stored another = before;
+  another.term = 6;
+  CHECK(own_form(another.build()) != own_form(before.build()));
   CHECK(receiving("abc") == receiving("abc"));
 }
 

@@ -524,6 +524,10 @@ TEST_CASE("decode: refuses a snapshot chunk whose parts do not fill its frame") 
   const bytes chunk = batch(2, 5);
   const payload all{chunk};
   const bytes good = frame_of(snapshot_message(all.first(3), all.first(8)));
+  bytes after_data = good;
+  after_data[115] = std::byte{1};
+  seal(after_data, 104);
+  CHECK(verdict(after_data) == errc::malformed);  // the first byte of the padding
   const auto changed = [&](std::uint32_t configuration, std::uint32_t data, std::byte last) {
     bytes frame = good;
     put32(frame, 96, configuration);

@@ -70,6 +70,7 @@ TEST_CASE("step_towards: each step is legal, its quorums meet those of the last,
         CHECK(validate(*first));
         CHECK(always_meet(now, *first));
         now = *first;
+        CHECK(now.joint() == (std::popcount(from ^ to) > 1));  // one voter comes or goes at once
         if (now.joint()) {
           CHECK(now.auto_leave);
           const auto second = leave_joint(now);
@@ -104,6 +105,11 @@ TEST_CASE("enter_joint: a voter that is to learn votes until the joint configura
   CHECK(joint->learners == std::vector{5_n});
   CHECK(joint->learners_next == std::vector{2_n});
   CHECK(leave_joint(*joint)->learners == std::vector{2_n, 5_n});
+  CHECK(*enter_joint(voters_of({1_n, 2_n, 3_n}), {{4_n, 1_n}, {5_n, 2_n}}) == *joint);
+  const auto two_learn = enter_joint(voters_of({1_n}), {{3_n, 2_n}, {5_n, 4_n}});
+  REQUIRE(two_learn);
+  CHECK(two_learn->voters == std::vector{2_n, 3_n});
+  CHECK(two_learn->learners == std::vector{4_n, 5_n});
 }
 
 TEST_CASE("configuration_change: no step but the one out leads from a joint configuration") {
@@ -153,6 +159,7 @@ TEST_CASE("simple_change: data alone may be set, replaced and taken away") {
   REQUIRE(next);
   CHECK(data_in(*next) == "2=b 3=moved ");
   CHECK_FALSE(*next == three_with_data());
+  CHECK(data_in(*simple_change(three_with_data(), {{1_n, 2_n, 3_n}, {}, {datum(1_n, "moved")}})) == "1=moved 2=b 3=c ");
 }
 
 TEST_CASE("simple_change: data of a stranger, or twice, is refused") {

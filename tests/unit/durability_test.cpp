@@ -212,6 +212,32 @@ TEST_CASE("durability: its form holds marks as what is above the durable one, an
   // 5 above; 6 is durable; five under way, each with its mark and its end; two completed early, in the order of marks.
   CHECK(form(busy(1)) == std::vector<std::uint64_t>{5, 6, 5, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11, 2, 2, 3, 5, 5});
   CHECK(form(busy(100)) == form(busy(1)));
+  // Completions that begin alike are in one order, in whatever order they came.
+  const auto completes = [](std::initializer_list<std::uint64_t> lasts) {
+    durability d{5_i};
+    for (std::uint64_t i = 1; i <= 6; ++i) d.appended(mark_t{i}, index_t{5 + i});
+    for (const std::uint64_t last : lasts) CHECK(d.completed(3_m, mark_t{last}));
+    return d;
+  };
+  CHECK(form(completes({4, 5})) == form(completes({5, 4})));
+  CHECK(form(completes({4, 5})) != form(completes({4, 6})));
+}
+
+TEST_CASE("truncated: of an append that it removes whole nothing is left") {
+  const auto form = [](const durability& d) {
+    numbers out;
+    d.canonical(out);
+    return out.written;
+  };
+  durability cut{0_i};
+  cut.appended(1_m, 5_i);
+  cut.appended(2_m, 8_i);
+  cut.truncated(3_m, 6_i);
+  durability never{0_i};
+  never.appended(1_m, 5_i);
+  never.wrote(2_m);
+  never.wrote(3_m);
+  CHECK(form(cut) == form(never));
 }
 
 }  // namespace durability_test

@@ -189,6 +189,10 @@ TEST_CASE("operator==: equal bytes, wherever they lie") {
   CHECK_FALSE(*parsed(one, 3) == parsed(one, 3)->from(1));
   const bytes longer = wire_of({{1, "a"}, no_op(2), {2, "a payload that takes more room"}});
   CHECK_FALSE(*parsed(one, 3) == *parsed(longer, 3));
+  const entries all = *parsed(one, 3);
+  const entries first_two = *entries::parse(one.data(), all.bytes() - all.from(2).bytes(), 2);
+  CHECK_FALSE(all == first_two);
+  CHECK_FALSE(first_two == all);
 }
 
 }  // namespace entry_test

@@ -152,6 +152,16 @@ TEST_CASE("taken_proposals: each is taken once, in whatever order, and none that
   CHECK(t.take(2_n, true, 9, 1));
 }
 
+TEST_CASE("taken_proposals: what was taken before a leap of 64 is forgotten, and what was not may come") {
+  taken_proposals t;
+  t.begin(5_t);
+  CHECK(t.take(2_n, true, 9, 1));
+  CHECK(t.take(2_n, true, 9, 2));
+  CHECK(t.take(2_n, true, 9, 66));
+  for (std::uint64_t serial = 3; serial <= 65; ++serial) CHECK(t.take(2_n, true, 9, serial));
+  CHECK_FALSE(t.take(2_n, true, 9, 2));
+}
+
 TEST_CASE("taken_proposals: each member has room for so many sessions, and all strangers together for as many") {
   taken_proposals t;
   t.begin(5_t);
@@ -194,6 +204,8 @@ TEST_CASE("taken_proposals: its canonical form has what was taken in this term, 
   // Of a term that is over nothing counts, but that it is.
   CHECK(write(of({{2_n, 1}}), 6_t) == write(of({{3_n, 2}}), 6_t));
   CHECK(write(of({}), 6_t) != write_in_5(of({})));
+  CHECK_FALSE(begins_with(write_in_5(of({})), write(of({}), 6_t)));
+  CHECK_FALSE(begins_with(write_in_5(of({{2_n, 1}, {3_n, 2}})), write_in_5(of({{2_n, 1}}))));
 }
 
 }  // namespace forwarding_test

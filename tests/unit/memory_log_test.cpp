@@ -367,6 +367,18 @@ TEST_CASE("place_snapshot: treats the entries as finish_snapshot does, at the lo
   CHECK(log.first_index() == index_t{7});
 }
 
+TEST_CASE("place_snapshot: of the one before no bytes are shown any more") {
+  memory_log log{three()};
+  append_terms(log, {1, 1});
+  REQUIRE(log.begin_snapshot(place(1, 1)));
+  REQUIRE(log.write_snapshot(bytes_of("image")));
+  REQUIRE(log.finish_snapshot());
+  REQUIRE(log.read_snapshot(0, no_limit)->size() == 5);
+  log.place_snapshot(place(2, 1));
+  CHECK(log.first_index() == index_t{1});  // it holds the last entry that the snapshot covers
+  CHECK(log.read_snapshot(0, no_limit)->empty());
+}
+
 // ---------------------------------------------------------------- value
 
 TEST_CASE("equality: hard state, entries, beginning, snapshot and the unfinished one; not marks or segments") {
@@ -525,6 +537,10 @@ TEST_CASE("restore: refuses a state that contradicts itself, and says how") {
   REQUIRE(zeros);
   const raft::payload too_large{static_cast<const std::byte*>(zeros.get()), raft::entry_payload_limit + 1};
   CHECK(refused([&](auto& s) { s.list[0].data = too_large; }) == contradiction);
+  sample_state large;
+  large.list[0].data = too_large.first(raft::entry_payload_limit);
+  large.contents.entries = large.list;
+  CHECK(validate(large.contents));
 
   const auto refused_small = [](auto&& spoil) {
     log_contents contents;

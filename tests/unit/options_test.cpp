@@ -95,6 +95,10 @@ TEST_CASE("validate: each relation is named when it does not hold, and its borde
     o.max_entry_bytes = (1U << 30) + 1;
     o.max_uncommitted_bytes = UINT64_MAX;
   });
+  CHECK(holds([](tunables& o) {
+    o.max_entry_bytes = 1U << 30;
+    o.max_uncommitted_bytes = UINT64_MAX;
+  }));
   broken("max_uncommitted_bytes >= one entry of max_entry_bytes",
          [](tunables& o) { o.max_uncommitted_bytes = entry_bytes(o.max_entry_bytes) - 1; });
   CHECK(holds([](tunables& o) { o.max_uncommitted_bytes = entry_bytes(o.max_entry_bytes); }));

@@ -174,6 +174,8 @@ TEST_CASE("remote_reads: its canonical form has every read, with its place, and 
     return [=](reads& r) { r.begin(now, repeat, until); };
   };
   const auto takes = [](index_t index) { return [=](reads& r) { r.take(index); }; };
+  CHECK_FALSE(begins_with(after(gathers(1, 100)), after()));
+  CHECK_FALSE(begins_with(after(gathers(1, 100), gathers(2, 100)), after(gathers(1, 100))));
   CHECK(after(gathers(1, 100)) != after(gathers(2, 100)));
   CHECK(after(gathers(1, 100)) != after(gathers(1, 101)));
   CHECK(after(gathers(1, 100), begins(5, 15, 999)) != after(gathers(2, 100), begins(5, 15, 999)));
