@@ -530,7 +530,7 @@ TEST_CASE("real files: what fails rarely is a value as well: a lock, a directory
                 ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
       if (failing) what();
     }}.join();
-    REQUIRE(failing);
+    if (!failing) MESSAGE("not tested: this machine lets no thread have a call to the system fail");
   };
   const directory dir;
   const raft::posix_files files;
@@ -580,8 +580,11 @@ TEST_CASE("real files: a directory that is there, below one that may not be read
   ::chmod(outer.c_str(), 0750);
   ::rmdir((outer + "/there").c_str());
   ::rmdir((outer + "/made").c_str());
-  REQUIRE(!readable);
   CHECK(there.has_value());
+  if (readable) {
+    MESSAGE("not tested: on this machine whoever runs the tests may read every directory");
+    return;
+  }
   REQUIRE(!made);  // it may be gone after a crash
   CHECK(made.error().code == errc::io);
   CHECK(made.error().detail == EACCES);
