@@ -49,12 +49,9 @@ class in_box {
  public:
   template <raft::checksums Covered, class Body>
   void put(const raft::envelope& m, const Body& body, raft::entries_check& sums) {
-    auto bytes = raft::encode<Covered>(m, body, the_cluster, std::span{memory_}.subspan(used_), sums);
-    if (!bytes) {
-      memory_.resize(2 * (used_ + raft::frame_bytes(body)), std::byte{0});
-      bytes = raft::encode<Covered>(m, body, the_cluster, std::span{memory_}.subspan(used_), sums);
-    }
-    used_ += must(bytes);
+    const std::size_t bytes = raft::frame_bytes(body);
+    if (memory_.size() - used_ < bytes) memory_.resize(2 * (used_ + bytes), std::byte{0});
+    used_ += must(raft::encode<Covered>(m, body, the_cluster, std::span{memory_}.subspan(used_), sums));
   }
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {memory_.data(), used_}; }
   void clear() noexcept { used_ = 0; }
