@@ -30,9 +30,10 @@ template <class Value>
 
 namespace detail {
 
-/// The largest value that a majority of a half reaches. Out of line: few have a half with more than 8 voters.
+/// The largest value that a majority of a half reaches. Out of line: few have a half with more than 8 voters. (A
+/// `value_of` that is passed on by its address costs the rule as well: what it captures has to lie in memory.)
 template <class Value, class ValueOf>
-[[gnu::noinline]] constexpr Value majority_of_many(std::span<const node_id> half, ValueOf& value_of) {
+[[gnu::noinline]] constexpr Value majority_of_many(std::span<const node_id> half, ValueOf value_of) {
   std::vector<Value> values(half.size(), Value{});
   std::transform(half.begin(), half.end(), values.begin(), value_of);
   return majority_value(std::span{values});
@@ -54,7 +55,7 @@ constexpr Value majority_of(std::span<const node_id> half, ValueOf& value_of) {
 
 /// The same, out of line, for the half that is seldom there.
 template <class Value, class ValueOf>
-[[gnu::noinline]] constexpr Value majority_of_outgoing(std::span<const node_id> half, ValueOf& value_of) {
+[[gnu::noinline]] constexpr Value majority_of_outgoing(std::span<const node_id> half, ValueOf value_of) {
   return majority_of<Value>(half, value_of);
 }
 
@@ -64,7 +65,7 @@ template <class Value, class ValueOf>
 /// the index that may be committed (if its entry is of the current term [paper §5.4.2]); with times it is the moment
 /// since which a quorum has been heard. Allocates only for halves of more than 8 voters.
 template <class ValueOf>
-[[nodiscard]] constexpr auto quorum_value(const configuration& c, ValueOf&& value_of) {
+[[nodiscard]] constexpr auto quorum_value(const configuration& c, ValueOf value_of) {
   using value = std::decay_t<decltype(value_of(node_id{}))>;
   const value incoming = detail::majority_of<value>(c.voters, value_of);
   return c.joint() ? std::min(incoming, detail::majority_of_outgoing<value>(c.outgoing, value_of)) : incoming;
@@ -83,7 +84,7 @@ enum class vote_result : std::uint8_t { pending, won, lost };
 /// count for nothing. Lost means that the missing answers cannot bring a quorum any more.
 [[nodiscard]] constexpr vote_result count_votes(const configuration& c, std::span<const node_id> granted,
                                                 std::span<const node_id> refused) noexcept {
-  const auto of_half = [&](std::span<const node_id> half) {
+  const auto of_half = [granted, refused](std::span<const node_id> half) {
     std::size_t yes = 0;
     std::size_t no = 0;
     for (const node_id id : half) {

@@ -33,10 +33,11 @@ constexpr void RAFT_NODE::advance_commit_index(leader_role& lead) {
 RAFT_NODE_TEMPLATE
 template <class Value, class Of>
 constexpr Value RAFT_NODE::of_quorum(const leader_role& lead, Value own, Of&& of) const {
-  auto p = lead.peers.begin();
-  return quorum_value(configuration_, [&](node_id voter) {
-    if (voter == id_) return own;
-    if (p == lead.peers.end() || voter < p->id) p = lead.peers.begin();  // the second half begins
+  const auto begin = lead.peers.begin();
+  const auto end = lead.peers.end();
+  return quorum_value(configuration_, [self = id_, own, of, begin, end, p = begin](node_id voter) mutable {
+    if (voter == self) return own;
+    if (p == end || voter < p->id) p = begin;  // the second half begins
     while (p->id != voter) ++p;
     return of(*p);
   });
