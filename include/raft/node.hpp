@@ -334,7 +334,6 @@ class node {
   template <class Value, class Of>
   [[nodiscard]] constexpr Value of_quorum(const leader_role& lead, Value own, Of&& of) const;
   constexpr void set_commit_index(index_t index);
-  [[nodiscard]] constexpr bool may_apply() const noexcept;
   constexpr void apply();
   constexpr void hand_over(index_t upto);
   [[gnu::cold]] constexpr void wait_for_entries(const error& why);
@@ -461,7 +460,7 @@ class node {
   vote_promise<time_point> promise_{};  ///< Given only with options.lease_reads.
   // ----------------------------- state: what an input wants, noted by handlers, carried out and cleared by settle()
   bool store_hard_state_ = false;
-  index_t truncate_from_{};                  ///< Zero: nothing.
+  index_t truncate_from_{};                  ///< Before received_ is appended; zero: nothing.
   const raft::entries* received_ = nullptr;  ///< To append, of a leader; but for the first ones,
   std::uint32_t received_already_ = 0;       ///< which are here.
   std::span<const payload> proposed_{};      ///< To append, as a leader.

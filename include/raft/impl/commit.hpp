@@ -50,11 +50,6 @@ constexpr void RAFT_NODE::set_commit_index(index_t index) {
   tell(events::commit_advanced{index, term()});
 }
 
-RAFT_NODE_TEMPLATE
-constexpr bool RAFT_NODE::may_apply() const noexcept {
-  return handed_over_ < std::min(commit_index_, durable_index()) || snapshots_.to_restore;
-}
-
 /// [Fig. 2, All Servers 1]: in order, once each, what is committed and durable here; a bounded part of it at a time.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::apply() {

@@ -200,22 +200,22 @@ RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::send_append(leader_role& lead, peer& p) {
   const index_t prev = p.next.previous();
   const index_t last = log_.last_index();
-  append_entries request{prev, log_.term_at(prev), commit_index_, lead.round, {}};
+  raft::entries batch;
   if (prev < last) {
     const index_t to = std::min(last, prev + options_.max_entries_per_append);
-    auto batch = log_.view(p.next, to, options_.max_bytes_per_append);
-    if (!batch) {
-      if (batch.error().code != errc::not_at_hand) failure_ = batch.error();
+    const auto found = log_.view(p.next, to, options_.max_bytes_per_append);
+    if (!found) {
+      if (found.error().code != errc::not_at_hand) failure_ = found.error();
       return false;
     }
-    request.entries = *batch;
+    batch = *found;
   }
-  send_now(p.id, request);
+  send_now(p.id, append_entries{prev, log_.term_at(prev), commit_index_, lead.round, batch});
   p.told_commit = commit_index_;
   p.heartbeat = false;
   if (p.state == progress_state::replicate) {
-    p.next = p.next + request.entries.count();
-    p.inflight.push(p.next.previous(), request.entries.bytes());
+    p.next = p.next + batch.count();
+    p.inflight.push(p.next.previous(), batch.bytes());
     if (p.next > last) p.sent_bytes = lead.appended_bytes;
   }
   return true;

@@ -22,7 +22,7 @@ constexpr void RAFT_NODE::settle() {
     send();
     if (failure_.code != errc{}) {
       fail(error{failure_});
-    } else if (may_apply()) {
+    } else {
       apply();
     }
   }
@@ -34,7 +34,6 @@ constexpr void RAFT_NODE::settle() {
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::write() {
   if (store_hard_state_ && !write_hard_state()) return false;
-  if (truncate_from_ != index_t{} && !write_truncation()) return false;
   if (received_ != nullptr && !append_received()) return false;
   if (!proposed_.empty() && !append_proposed()) return false;
   if (chunk_ != nullptr && !write_chunk()) return false;
@@ -65,6 +64,7 @@ constexpr bool RAFT_NODE::write_truncation() {
 
 RAFT_NODE_TEMPLATE
 constexpr bool RAFT_NODE::append_received() {
+  if (truncate_from_ != index_t{} && !write_truncation()) return false;
   const raft::entries& batch = *std::exchange(received_, nullptr);
   return note_append(log_.append(received_already_ == 0 ? batch : batch.from(received_already_)));
 }
