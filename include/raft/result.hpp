@@ -1,7 +1,8 @@
 #pragma once
 
 // Errors are values [floor 2]: `result<T>` holds a T or an `error`, and is shaped like C++23's std::expected, which no
-// compiler of ours has in C++20. Nothing in the engine throws.
+// compiler of ours has in C++20. Nothing in the engine throws. What makes an error is `cold`: compilers then lay the
+// way of every refusal aside, and the other one is straight.
 
 #include <cstdint>
 #include <optional>
@@ -81,8 +82,8 @@ class [[nodiscard]] result {
   template <class... Arguments>
   explicit constexpr result(std::in_place_t, Arguments&&... arguments)
       : value_(std::in_place, std::forward<Arguments>(arguments)...) {}
-  constexpr result(raft::error why) noexcept : failure_(why) {}  // NOLINT(google-explicit-constructor)
-  constexpr result(errc code, const char* what) noexcept : failure_(raft::error{code, {}, 0, what}) {}
+  [[gnu::cold]] constexpr result(raft::error why) noexcept : failure_(why) {}  // NOLINT(google-explicit-constructor)
+  [[gnu::cold]] constexpr result(errc code, const char* what) noexcept : failure_(raft::error{code, {}, 0, what}) {}
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return value_.has_value(); }
   explicit constexpr operator bool() const noexcept { return has_value(); }
@@ -121,8 +122,8 @@ class [[nodiscard]] result<void> {
   using error_type = raft::error;
 
   constexpr result() noexcept : has_value_(true) {}
-  constexpr result(raft::error why) noexcept : failure_(why) {}  // NOLINT(google-explicit-constructor)
-  constexpr result(errc code, const char* what) noexcept : failure_(raft::error{code, {}, 0, what}) {}
+  [[gnu::cold]] constexpr result(raft::error why) noexcept : failure_(why) {}  // NOLINT(google-explicit-constructor)
+  [[gnu::cold]] constexpr result(errc code, const char* what) noexcept : failure_(raft::error{code, {}, 0, what}) {}
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   explicit constexpr operator bool() const noexcept { return has_value_; }
@@ -146,8 +147,8 @@ class [[nodiscard]] verdict {
  public:
   /// Nothing speaks against it.
   constexpr verdict() noexcept = default;
-  constexpr verdict(errc code, const char* what) noexcept : code_(code), what_(what) {}
-  constexpr verdict(const raft::error& why) noexcept
+  [[gnu::cold]] constexpr verdict(errc code, const char* what) noexcept : code_(code), what_(what) {}
+  [[gnu::cold]] constexpr verdict(const raft::error& why) noexcept
       : code_(why.code), what_(why.what) {}  // NOLINT(google-explicit-constructor)
 
   explicit constexpr operator bool() const noexcept { return code_ == errc{}; }
