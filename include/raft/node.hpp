@@ -265,7 +265,7 @@ class node {
   [[nodiscard]] constexpr detail::verdict check_body(const envelope& m, const forwarded_proposal_reply& reply) const;
   [[nodiscard]] constexpr bool second_leader(const envelope& m) const;
   template <class Body>
-  constexpr detail::verdict take_in(const envelope& m, const Body& body);
+  [[gnu::always_inline]] constexpr detail::verdict take_in(const envelope& m, const Body& body);
   template <class Body>
   constexpr bool term_rule(const envelope& m, const Body& body);
   template <class Body>
@@ -314,9 +314,9 @@ class node {
   [[nodiscard, gnu::cold]] constexpr index_t meeting_point(index_t hint_index, term_t hint_term) const;
   [[gnu::cold]] constexpr void begin_round(leader_role& lead);
   constexpr void look_at_all(leader_role& lead);
-  constexpr void replicate(leader_role& lead);
-  constexpr void replicate_to(leader_role& lead, peer& p);
-  constexpr void send_ready_appends(leader_role& lead, peer& p);
+  [[gnu::always_inline]] constexpr void replicate(leader_role& lead);
+  [[gnu::always_inline]] constexpr void replicate_to(leader_role& lead, peer& p);
+  [[gnu::always_inline]] constexpr void send_ready_appends(leader_role& lead, peer& p);
   constexpr bool send_append(leader_role& lead, peer& p);
   [[gnu::cold]] constexpr void send_heartbeat(leader_role& lead, peer& p);
   [[nodiscard]] constexpr bool in_step(const peer& p) const;
@@ -411,7 +411,7 @@ class node {
   constexpr bool note_append(const result<mark_t>& mark);
   constexpr bool count_own();
   constexpr void stamp_outbox();
-  constexpr void send();
+  [[gnu::always_inline]] constexpr void send();
   constexpr void send_what_is_durable();
   constexpr void report();
   [[gnu::cold]] constexpr void report_role();

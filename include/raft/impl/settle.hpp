@@ -10,6 +10,8 @@
 //
 // A term is stored before the entries of that term, so no stored entry's term exceeds the stored term at any crash. If
 // a write fails, nothing is sent, then or later: the node cannot know what reached the disk.
+//
+// What one place calls on the way of every message is always_inline (node.hpp): by its size it would stay out of line.
 
 namespace raft {
 
