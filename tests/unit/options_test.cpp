@@ -51,6 +51,9 @@ TEST_CASE("validate: each relation is named when it does not hold, and its borde
   broken("heartbeat_interval > 0", [](tunables& o) { o.heartbeat_interval = -1; });
   broken("election_timeout_min >= 2 * heartbeat_interval", [](tunables& o) { o.heartbeat_interval = 76; });
   CHECK(holds([](tunables& o) { o.heartbeat_interval = 75; }));
+  options<std::chrono::milliseconds> slow;
+  slow.heartbeat_interval = std::chrono::milliseconds{76};
+  CHECK(std::string{validate(slow).error().what} == "election_timeout_min >= 2 * heartbeat_interval");
   broken("election_timeout_min < election_timeout_max", [](tunables& o) { o.election_timeout_max = 150; });
   CHECK(holds([](tunables& o) { o.election_timeout_max = 151; }));
   broken("election_timeout_min >= 2 * heartbeat_interval", [](tunables& o) { o.heartbeat_interval = INT64_MAX; });
