@@ -504,4 +504,17 @@ TEST_CASE("hand_over: of a machine that executes elsewhere as well") {
   CHECK(b->applied() == 4_i);
 }
 
+TEST_CASE("set_commit_index: is told when it rises, not with each heartbeat; so is what is executed") {
+  setup how;
+  how.elsewhere = true;
+  auto b = follower_of_one(how);
+  for (int beat = 0; beat < 3; ++beat) CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 2_i, {{1, "a"}})));
+  std::vector<index_t> committed;
+  for (const auto& e : b->told<events::commit_advanced>()) committed.push_back(e.index);
+  CHECK(committed == std::vector{1_i, 2_i});
+  b->events.clear();
+  for (int times = 0; times < 2; ++times) CHECK(b->executed(2_i));
+  CHECK(b->told<events::applied>().size() == 1);
+}
+
 }  // namespace impl_commit_test

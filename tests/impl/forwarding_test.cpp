@@ -170,6 +170,17 @@ TEST_CASE("propose_anywhere: is refused at once where it cannot be sent, and not
   CHECK(b->propose_anywhere("x", 4).error().code == errc::failed);
 }
 
+TEST_CASE("propose_anywhere: exactly max_forwarded_bytes may wait for their fate") {
+  for (const std::uint64_t room : {2 * entry_bytes(1) - 1, 2 * entry_bytes(1)}) {
+    setup how;
+    how.options.max_forwarded_bytes = room;
+    auto b = follower_of_one(how);
+    CHECK(b->propose_anywhere("x", 7));
+    CHECK(b->propose_anywhere("y", 8).has_value() == (room == 2 * entry_bytes(1)));
+    CHECK_FALSE(b->propose_anywhere("z", 9));
+  }
+}
+
 TEST_CASE("propose_anywhere: nothing leaves in a term that is not durable") {
   setup how;
   how.deferred = true;
@@ -323,6 +334,27 @@ TEST_CASE("on_forwarded_reply: a place that a compacted entry of an earlier term
   const auto r = b->only<forwarded_proposal>();
   CHECK(b->step(say(3_n, 2_n, 2_t, forwarded_proposal_reply{r.session, r.serial, 2_i, 3_n})));
   CHECK(b->machine().forwards == told{{7, fate::dropped, {2_i, 2_t}, 3_n}});
+}
+
+TEST_CASE("on_forwarded_reply: of what is compacted, the last entry tells what it can") {
+  struct line {
+    index_t place{};
+    std::uint64_t last_term = 1;  ///< Of entry 3, the last one that is compacted.
+    fate what{};
+  };
+  for (const line& l : {line{2_i, 1, fate::applied}, line{3_i, 1, fate::applied}, line{2_i, 2, fate::unknown},
+                        line{3_i, 2, fate::dropped}}) {
+    setup how;
+    how.options.trailing_entries = 0;
+    auto b = follower_of_one(how);
+    CHECK(b->propose_anywhere("x", 7));
+    const auto r = b->only<forwarded_proposal>();
+    const node_id leads = l.last_term == 1 ? 1_n : 3_n;
+    CHECK(b->step(append(leads, 2_n, term_t{l.last_term}, {1_i, 1_t}, 3_i, {{1, "a"}, {l.last_term, "b"}})));
+    CHECK(b->take_snapshot());
+    CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{r.session, r.serial, l.place, 1_n})));
+    CHECK(b->machine().forwards == told{{7, l.what, {l.place, 1_t}, 1_n}});
+  }
 }
 
 TEST_CASE("on_forwarded_reply: from others, of other terms, to another session, or a second time it tells nothing") {

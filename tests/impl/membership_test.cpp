@@ -284,6 +284,19 @@ TEST_CASE("preview_change: says what would be appended, and changes nothing") {
   CHECK(a->picture() == before);
 }
 
+TEST_CASE("preview_change: a voter is heard until an election timeout of the longest after its last word") {
+  for (const ms silent : {299, 300}) {
+    auto a = start(1_n, {.members = voters(3)}, {.options = {.check_quorum = false}});
+    win(*a);
+    ack(*a, 2_n, 1_i);
+    a->pass(silent);
+    const auto next = a->preview({{1_n, 2_n}, {}});
+    REQUIRE(next);
+    CHECK(next->quorum_is_heard == (silent == 299));
+    CHECK(next->not_heard.holds(2_n) == (silent == 300));
+  }
+}
+
 TEST_CASE("leave_joint_by_itself: a joint configuration is left once, when it is committed [B111]") {
   auto a = leader_of(voters(3));
   CHECK(a->change({{1_n, 4_n, 5_n}, {}}));

@@ -250,6 +250,7 @@ TEST_CASE("why_no_leader: a candidate, its own vote, and who voted for somebody 
   CHECK(a->step(say(2_n, 1_n, 5_t, request_vote_reply{false})));
   const auto w = a->why_no_leader();
   CHECK(w.why == leader_cause::votes_refused);
+  CHECK(w.halves == lacking::majority);
   CHECK(text(w) == "this node stands in term 5; refused by 2; no answer of 3 (1 more is needed)");
   CHECK(a->step(say(3_n, 1_n, 5_t, request_vote_reply{true})));
   CHECK(a->why_no_leader().why == leader_cause::none);
