@@ -97,6 +97,7 @@ struct recorded_machine {
       if (piece->empty()) break;
       image.insert(image.end(), piece->begin(), piece->end());
     }
+    if (image.size() < sizeof state) return {errc::corrupt, "an image that is too short"};
     state = raft::detail::load_le<std::uint64_t>(image.data());
     return {};
   }

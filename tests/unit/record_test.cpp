@@ -215,7 +215,7 @@ TEST_CASE("create: refuses what a node refuses, a sum after no inputs, and a Log
                     .log = {{2, "a"}, {5, "b"}},
                     .base = {3_i, 2_t},
                     .snapshot = {4_i, 2_t},
-                    .image = "state"};
+                    .image = "a state."};
   const auto refusal = [&](std::uint64_t inputs_a_sum, auto change) {
     lone_server s;
     memory_log log = full.build();
