@@ -450,8 +450,8 @@ constexpr result<void> sessions::fill_session(Read& read) {
   const std::uint32_t slot = adopt(id, used_at);
   link_as_newest(slot);
   slots_[slot].floor = floor;
-  for (std::uint64_t left = answers; left > 0;
-       --left) {  // in order and within the window: no more than it has room for
+  // Each lies behind the one before and within the window, so there are no more of them than it has room for.
+  for (std::uint64_t left = answers; left > 0; --left) {
     if (auto got = fill_answer(read, slots_[slot]); !got) return got;
   }
   return {};

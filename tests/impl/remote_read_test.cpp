@@ -27,6 +27,17 @@ void answer(server& b, std::uint64_t ticket, index_t index) {
 /// Applies commands up to 2 at the follower: entry 2 is "x".
 void commit_x(server& b) { CHECK(b.step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 2_i, {{1, "x"}}, 0))); }
 
+/// A leader of three with leases on; none is in force before a round is echoed.
+std::unique_ptr<server> leader_that_may_lease() {
+  setup how;
+  how.options.lease_reads = true;
+  auto a = start(1_n, {.members = voters(3)}, how);
+  a->now() = 150;
+  win(*a);
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  return a;
+}
+
 }  // namespace
 
 TEST_CASE("read_anywhere: a follower asks the leader, and answers when it has applied what the leader names") {
@@ -215,12 +226,7 @@ TEST_CASE("on_read_request: a single voter answers a learner at once [B140]") {
 }
 
 TEST_CASE("on_read_request: by lease without a round, and strangers get nothing") {
-  setup how;
-  how.options.lease_reads = true;
-  auto a = start(1_n, {.members = voters(3)}, how);
-  a->now() = 150;
-  win(*a);
-  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  auto a = leader_that_may_lease();
   a->pass(50);
   CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i, 1))));
   a->take_mail();
@@ -231,12 +237,7 @@ TEST_CASE("on_read_request: by lease without a round, and strangers get nothing"
 }
 
 TEST_CASE("on_read_request: with leases on, but none in force, a round is waited for") {
-  setup how;
-  how.options.lease_reads = true;
-  auto a = start(1_n, {.members = voters(3)}, how);
-  a->now() = 150;
-  win(*a);
-  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  auto a = leader_that_may_lease();
   a->take_mail();
   CHECK(a->step(say(3_n, 1_n, 1_t, read_request{5})));
   CHECK(among(a->take_mail(), kind<read_reply>()).empty());
