@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <random>
 #include <utility>
 #include <variant>
 
 #include <raft/version.hpp>
 
+#include "directory_owner.hpp"
 #include "engine.hpp"
 #include "policies.hpp"
 
@@ -35,31 +35,7 @@ std::unique_ptr<service> service::open(const server_options& options, std::strin
   return s;
 }
 
-namespace {
-
-// A directory belongs to one server: under another id its log would let the former owner's votes be given again.
-
-std::string owner_file(const server_options& options) { return options.data + "/server-id"; }
-
-bool check_owner(const server_options& options, std::string& why) {
-  std::ifstream in{owner_file(options)};
-  std::uint64_t owner = 0;
-  if (!in || (in >> owner && owner == options.id)) return true;
-  why = owner_file(options) + ": this directory belongs to server " + std::to_string(owner);
-  return false;
-}
-
-bool note_owner(const server_options& options, std::string& why) {
-  std::ofstream out{owner_file(options)};
-  out << options.id << '\n' << std::flush;
-  if (!out) why = owner_file(options) + ": cannot be written";
-  return static_cast<bool>(out);
-}
-
-}  // namespace
-
 bool service::start(std::string& why) {
-  if (!check_owner(options_, why)) return false;
   raft::file_log_options log_options;
   log_options.sync = options_.sync ? raft::sync_policy::always : raft::sync_policy::never;
   raft::file_log_failure failure;
@@ -68,7 +44,7 @@ bool service::start(std::string& why) {
     why = "the log cannot be opened: " + failure.text();
     return false;
   }
-  if (!note_owner(options_, why)) return false;
+  if (!claim_directory(raft::posix_files{}, options_.data, options_.id, why)) return false;
   const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}() | 1;
   if (!options_.record.empty()) {
     record_ = record_file::create(options_, seed, why);
