@@ -47,13 +47,16 @@ constexpr bool greater_equal(int number, const auto& a, const auto& b) { return 
 constexpr bool equal(int number, const auto& a, const auto& b) { return raft_mutant(number) ? a != b : a == b; }
 constexpr bool not_equal(int number, const auto& a, const auto& b) { return raft_mutant(number) ? a == b : a != b; }
 
-/// One more, or one less, where the value is a number, a place in a row, or one of the engine's.
+/// One more or one less, if the value is a number, a place in a row, or one of the engine's; a letter more of a text.
 template <class Value>
 constexpr Value off(int number, int by, Value v) {
   if constexpr (requires { Value{v.value}; }) {
     return raft_mutant(number) ? Value{v.value + static_cast<decltype(v.value)>(by)} : v;
   } else if constexpr (requires { static_cast<Value>(v + by); }) {
     return raft_mutant(number) ? static_cast<Value>(v + by) : v;
+  } else if constexpr (requires { v += 'x'; }) {
+    if (raft_mutant(number)) v += 'x';
+    return v;
   } else {
     return v;
   }

@@ -327,6 +327,7 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
   CHECK(with_last_batch(entry_at(2, (std::uint64_t{1} << 32) + 1, 2)));
   CHECK(with_last_batch(numbers(wal::item::entries, {2})));
   CHECK(with_last_batch(numbers(wal::item::truncation, {3, 2})));
+  CHECK(with_last_batch(numbers(wal::item::truncation, {2, 2})));  // of nothing: none is written
   CHECK(with_last_batch(numbers(wal::item::truncation, {0, 0})));
   CHECK(with_last_batch(numbers(wal::item::truncation, {2, 1})));
   CHECK(with_last_batch(numbers(wal::item::truncation, {2})));

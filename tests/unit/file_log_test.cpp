@@ -120,7 +120,7 @@ TEST_CASE("open: refuses options and configurations that make no sense") {
     change(o);
     return deferred_log::open("dir", three_voters(), o, nullptr, test::disk_files{&d});
   };
-  CHECK(attempt([](auto& o) { o.segment_bytes = 4095; }).error().code == errc::invalid_options);
+  CHECK(attempt([](auto& o) { o.segment_bytes = 4088; }).error().code == errc::invalid_options);
   CHECK(attempt([](auto& o) { o.segment_bytes = 8193; }).error().code == errc::invalid_options);
   CHECK(attempt([](auto& o) { o.fill_bytes = 4095; }).error().code == errc::invalid_options);
   CHECK(attempt([](auto& o) { o.max_waiting_bytes = 4095; }).error().code == errc::invalid_options);
@@ -129,6 +129,12 @@ TEST_CASE("open: refuses options and configurations that make no sense") {
   CHECK(deferred_log::open("dir", {}, small(), nullptr, test::disk_files{&d}).error().code ==
         errc::invalid_configuration);
   CHECK(d.names.empty());
+  raft::file_log_options bounds;
+  bounds.segment_bytes = bounds.fill_bytes = 4096;
+  for (const std::uint64_t waiting : {std::uint64_t{4096}, std::uint64_t{2} << 30}) {
+    bounds.max_waiting_bytes = waiting;
+    CHECK(raft::validate(bounds));
+  }
 }
 
 TEST_CASE("open: a directory that is open is busy, and free again afterwards") {
@@ -514,6 +520,42 @@ TEST_CASE("real files: errors of the system are values, with errno and path") {
   files.close(*full);
 }
 
+TEST_CASE("real files: nothing stays open, also of what was refused; and descriptor zero is a file like any") {
+  const auto next_descriptor = [] {
+    const int f = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ::close(f);
+    return f;
+  };
+  const directory dir;
+  const raft::posix_files files;
+  REQUIRE(files.make_directory(dir.log()));
+  const std::string path = dir.log() + "/file";
+  const int before = next_descriptor();
+  const auto each_once = [&] {
+    const auto locked = files.lock(path);
+    REQUIRE(locked);
+    CHECK(files.lock(path).error().code == errc::busy);
+    files.close(*locked);
+    const auto file = files.open(path, raft::open_mode::create);
+    REQUIRE(file);
+    files.close(*file);
+    CHECK(files.list(dir.log()));
+    CHECK(files.sync_directory(dir.log()));
+    CHECK_FALSE(files.sync_directory("/proc"));  // which has none
+  };
+  each_once();
+  CHECK(next_descriptor() == before);
+  const auto missing = files.lock(dir.log() + "/none/lock");
+  REQUIRE(!missing);
+  CHECK(missing.error().detail == ENOENT);
+  CHECK(std::string{missing.error().what} == "the lock file cannot be opened");
+  const int kept = ::dup(0);
+  ::close(0);
+  each_once();
+  if (kept >= 0) ::dup2(kept, 0);
+  if (kept >= 0) ::close(kept);
+}
+
 TEST_CASE("real files: what fails rarely is a value as well: a lock, a directory that breaks off, a quota") {
   // Does something on a thread of its own, for which one call to the system always fails, with that errno.
   const auto while_failing = [](long call, int number, auto what) {
@@ -550,6 +592,11 @@ TEST_CASE("real files: what fails rarely is a value as well: a lock, a directory
     REQUIRE(!names);  // no part of the names passes for all of them
     CHECK(names.error().code == errc::io);
     CHECK(names.error().detail == EIO);
+  });
+  while_failing(SYS_getrandom, EPERM, [&] {
+    const auto identity = files.identity();
+    REQUIRE(!identity);  // no log without one: another could have the same
+    CHECK(identity.error().code == errc::io);
   });
   while_failing(SYS_pwrite64, EDQUOT, [&] {
     const auto written = files.write_at(*file, &b, 1, 0);

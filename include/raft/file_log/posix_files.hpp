@@ -144,10 +144,10 @@ struct posix_files {
     if (open_directory == nullptr) return failed("the directory cannot be read");
     std::vector<std::string> names;
     for (errno = 0; const dirent* entry = ::readdir(open_directory); errno = 0) names.emplace_back(entry->d_name);
-    const int number = errno;
+    result<std::vector<std::string>> listed = failed("the directory cannot be read");
+    if (errno == 0) listed = std::move(names);
     ::closedir(open_directory);
-    errno = number;
-    return number == 0 ? result<std::vector<std::string>>{std::move(names)} : failed("the directory cannot be read");
+    return listed;
   }
 
   /// A number that others cannot guess and that no other directory has: the identity of a new log.

@@ -96,7 +96,7 @@ class replay {
   bool truncate(cursor in) {
     const index_t from{in.number()};
     const term_t term{in.number()};
-    if (!in.good || in.left != 0 || from <= snapshot_.index || from > image_.last_index().next()) return false;
+    if (!in.good || in.left != 0 || from <= snapshot_.index || from > image_.last_index()) return false;
     if (from <= floor()) {
       // The image knows nothing of the entry before `from`, but that it is the snapshot's last one or behind it.
       if (term < snapshot_.term || (from.previous() == snapshot_.index && term != snapshot_.term)) return false;

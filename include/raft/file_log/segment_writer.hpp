@@ -215,7 +215,7 @@ class segment_writer {
     if (!filling_.is_open() && !begin_filling()) return;
     const std::uint64_t portion = options_.fill_bytes;
     const std::uint64_t wanted = std::min(options_.segment_bytes, end_.used + 4 * portion);
-    for (std::uint64_t done = 0; done <= written && filled_ < wanted; done += portion) {
+    for (std::uint64_t done = 0; done < written && filled_ < wanted; done += portion) {
       if (filled_ + portion > wanted && wanted < options_.segment_bytes) return;
       if (!fill_portion()) return give_up_filling();
     }
