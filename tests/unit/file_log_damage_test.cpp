@@ -329,9 +329,11 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
   CHECK(with_last_batch(numbers(wal::item::truncation, {3, 2})));
   CHECK(with_last_batch(numbers(wal::item::truncation, {2, 2})));  // of nothing: none is written
   CHECK(with_last_batch(numbers(wal::item::truncation, {0, 0})));
-  CHECK(with_last_batch(numbers(wal::item::truncation, {2, 1})));
-  CHECK(with_last_batch(numbers(wal::item::truncation, {2})));
-  CHECK(with_last_batch(numbers(wal::item::truncation, {2, 2, 2})));
+  CHECK(with_last_batch(numbers(wal::item::truncation, {1, 1})));
+  CHECK(!with_last_batch(both(entry_at(2, 1, 2), numbers(wal::item::truncation, {2, 2}))));
+  CHECK(with_last_batch(both(entry_at(2, 1, 2), numbers(wal::item::truncation, {2, 1}))));
+  CHECK(with_last_batch(numbers(wal::item::truncation, {1})));
+  CHECK(with_last_batch(numbers(wal::item::truncation, {1, 0, 0})));
   CHECK(with_last_batch(numbers(wal::item::hard_state, {5, 1})));
   CHECK(with_last_batch(numbers(wal::item::hard_state, {5, 1, 0, 0})));
   CHECK(with_last_batch(numbers(wal::item::compaction, {1, 2})));

@@ -248,3 +248,124 @@ TEST_CASE("replay: what happened to entries whose segments are gone is held agai
   CHECK(outcome({snapshot(5, 2), truncation(7, 2), compaction(5, 2)}) == "entries missing");
   CHECK(outcome({snapshot(5, 2), truncation(7, 3), snapshot(6, 3), compaction(6, 3)}) == "7..6");
 }
+
+// -------------------------------------------------------------------------------- what an opening makes sure of
+
+namespace {
+
+/// A disk that lists its names the other way round: `list` gives them in any order.
+struct backward_files : test::disk_files {
+  [[nodiscard]] raft::result<std::vector<std::string>> list(const std::string& path) const {
+    auto names = test::disk_files::list(path);
+    if (names) std::reverse(names->begin(), names->end());
+    return names;
+  }
+};
+
+/// How many writes an opening of a copy of this disk makes.
+std::uint64_t writes_of_opening(disk d, const raft::file_log_options& o) {
+  d.writes = 0;
+  const auto log = test::open(d, o);
+  return d.writes;
+}
+
+}  // namespace
+
+TEST_CASE("open: in whatever order a directory gives its names") {
+  const image whole{4, 40, 900};
+  disk d = whole.d;
+  {
+    auto log = test::open(d, test::small_options());
+    for (const std::uint64_t index : {99998U, 99999U}) {
+      REQUIRE(log.begin_snapshot({index_t{index}, term_t{2000}, three_voters(), 0, 0}));
+      REQUIRE(log.write_snapshot(bytes_of(std::string(100000, 'x'))));
+    }
+  }
+  REQUIRE(files_named(d, "log-") >= 2);
+  // Two unfinished snapshots: the newer one counts.
+  const std::string newer = names_of(d, "partial-").front();
+  disk older = whole.d;
+  {
+    auto log = test::open(older, test::small_options());
+    REQUIRE(log.begin_snapshot({index_t{99997}, term_t{2000}, three_voters(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of(std::string(200000, 'y'))));
+  }
+  const std::string name = names_of(older, "partial-").front();
+  REQUIRE(name < newer);
+  d.files[d.next_file].seen = older.content(name);
+  d.names[name] = d.durable_names[name] = d.next_file++;
+  d.settle_content();
+  d.revive();
+  disk same = d;
+  auto forward = test::open(d, test::small_options());
+  auto backward = raft::file_log<backward_files>::open("dir", three_voters(), test::small_options(), nullptr,
+                                                       backward_files{{&same}});
+  REQUIRE(backward);
+  CHECK(test::describe(forward) == whole.shown);
+  CHECK(test::describe(*backward) == whole.shown);
+  CHECK(forward.partial().meta.index == index_t{99999});
+  CHECK(backward->partial().meta.index == index_t{99999});
+  CHECK(names_of(d, "partial-") == std::vector<std::string>{newer});
+  CHECK(names_of(same, "partial-") == std::vector<std::string>{newer});
+}
+
+TEST_CASE("open: segments before a gap are needed no more, and go") {
+  raft::file_log_options o = small();
+  o.spare_segments = 0;
+  disk d;
+  std::string shown;
+  {
+    auto log = test::open(d, o);
+    for (int i = 0; i < 40; ++i) propose_and_sync(log, 1000);
+    const disk before = d;
+    test::snapshot_at(log, 40, 1, "image");
+    REQUIRE(log.compact(index_t{40}));
+    REQUIRE(log.sync());
+    // The first one is there again: a name that came back, as names may that were not durably gone.
+    REQUIRE(files_named(d, "log-0000000000000001") == 0);
+    REQUIRE(files_named(d, "log-0000000000000002") == 0);
+    d.files[d.next_file] = before.files.at(before.names.at("log-0000000000000001"));
+    d.names["log-0000000000000001"] = d.durable_names["log-0000000000000001"] = d.next_file++;
+    shown = test::describe(log);
+  }
+  CHECK(reopened(d, o) == shown);
+  CHECK(files_named(d, "log-0000000000000001") == 0);
+}
+
+TEST_CASE("open: what nothing says was synced is written and synced anew, and no more than that") {
+  raft::file_log_options o = small();
+  disk d;
+  {
+    auto log = test::open(d, o);
+    propose_and_sync(log, 100);
+    propose_and_sync(log, 100);
+  }
+  const std::uint64_t noted = writes_of_opening(d, o);
+  d.names.erase("synced");
+  CHECK(writes_of_opening(d, o) == noted + 1);  // from the last batch on
+}
+
+TEST_CASE("open: what was written without any sync is there after a crash, once an opening with syncs has shown it") {
+  raft::file_log_options never = small();
+  never.sync = raft::sync_policy::never;
+  disk d;
+  {
+    auto log = test::open(d);  // its segment ends with a batch that says how far it was synced
+    for (int i = 0; i < 7; ++i) propose_and_sync(log, 1000);
+  }
+  {
+    auto log = test::open(d, never);
+    propose_and_sync(log, 6000);  // in a segment of its own
+    propose_and_sync(log, 10);
+    REQUIRE(files_named(d, "log-") == 2);
+  }
+  d.revive();
+  std::string shown;
+  {
+    auto log = test::open(d);
+    CHECK(log.last_index() == index_t{9});
+    shown = test::describe(log);
+  }
+  d.crash({});
+  CHECK(reopened(d, small()) == shown);
+}

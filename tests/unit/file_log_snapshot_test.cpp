@@ -184,6 +184,7 @@ TEST_CASE("begin_snapshot: discards the unfinished one and its file") {
   CHECK(files_named(d, "partial-") == 1);
   REQUIRE(log.write_snapshot(bytes_of("new")));
   REQUIRE(log.finish_snapshot());
+  CHECK(log.partial().meta.index == index_t{});
   CHECK(image_of(log, 10) == "new");
   CHECK(log.snapshot().index == index_t{5});
 }
@@ -417,4 +418,160 @@ TEST_CASE("partial: one under the name of another, or not beyond the current sna
     CHECK(open(d).partial().meta.index == index_t{});
     CHECK(files_named(d, "partial-") == 0);
   }
+}
+
+TEST_CASE("snapshot's file: a header and a slot of whole sectors, then blocks of 64 KiB and 8 bytes") {
+  wal::snapshot_file<test::disk_files> file;
+  file.slot = 512;
+  CHECK(file.offset_of(0) == 1024);
+  CHECK(file.offset_of(1) == 1024 + 65544);
+  CHECK(file.offset_of(3) == 1024 + 3 * 65544);
+  test::disk d = disk_with(pattern(65536 + 5), 4, three_voters());
+  CHECK(d.content(ninth).size() == 1024 + 65544 + 5 + 8);
+}
+
+TEST_CASE("open: a snapshot that ends too soon is refused, with the place and what is cut off") {
+  const test::disk whole = disk_with(pattern(65536 + 5), 4, three_voters());
+  const auto refusal = [&](std::size_t size) {
+    test::disk d = whole;
+    d.content(ninth).resize(size);
+    d.settle_content();
+    d.revive();
+    const std::string shown = test::reopened(d, small());
+    const std::string named = "refused: dir/" + ninth + ": ";
+    REQUIRE(shown.rfind(named, 0) == 0);
+    return shown.substr(named.size());
+  };
+  const auto place = raft::detail::load_le<std::uint64_t>(whole.files.at(whole.names.at(ninth)).seen.data() + 32);
+  const std::size_t header = 40 + static_cast<std::size_t>(place);
+  for (const std::size_t size : {std::size_t{0}, std::size_t{8}, std::size_t{39}}) {
+    CHECK(refusal(size) == "a snapshot does not begin as one, at offset 0");
+  }
+  for (const std::size_t size : {std::size_t{40}, header - 1}) {
+    CHECK(refusal(size) == "the header of a snapshot is damaged, at offset 32");
+  }
+  for (const std::size_t size : {header, std::size_t{512 + 12}}) {
+    CHECK(refusal(size) == "the size of a snapshot is damaged, at offset 512");
+  }
+  for (const std::size_t size : {std::size_t{512 + 24}, std::size_t{1024 + 65543}}) {
+    CHECK(refusal(size) == "a snapshot ends too soon, at offset 1024");
+  }
+  CHECK(refusal(1024 + 65544 + 5 + 7) == "a snapshot ends too soon, at offset 66568");
+}
+
+TEST_CASE("open: a snapshot's header is as long as it may be, and no longer") {
+  for (const std::uint64_t more : {0U, 8U}) {
+    test::disk d = disk_with("image", 4, three_voters());
+    auto& bytes = d.content(ninth);
+    const std::uint64_t length = wal::snapshot_place_limit + more;
+    bytes.resize(40 + static_cast<std::size_t>(length));
+    raft::detail::store_le(bytes.data() + 32, length);
+    seal_header(bytes);
+    d.settle_content();
+    d.revive();
+    CHECK(test::reopened(d, small()) == "refused: dir/" + ninth + ": " +
+                                            (more == 0 ? "the place of a snapshot is malformed, at offset 40"
+                                                       : "the header of a snapshot is damaged, at offset 32"));
+  }
+}
+
+TEST_CASE("read_snapshot: a block is read from the disk once, for all pieces of it that follow each other") {
+  const std::string image = pattern(3 * 65536);
+  test::disk d = disk_with(image, 4, three_voters());
+  d.revive();
+  auto log = open(d);
+  const std::uint64_t calls = d.calls;
+  for (std::uint64_t at = 0; at < image.size(); at += 4096) REQUIRE(log.read_snapshot(at, 4096));
+  CHECK(d.calls - calls == 3);
+  REQUIRE(log.read_snapshot(65536 + 1, 65536 + 10));  // of two blocks
+  CHECK(d.calls - calls == 5);
+  for (const std::uint64_t at : {65536U, 2 * 65536U, 3 * 65536U - 1}) REQUIRE(log.read_snapshot(at, 1));
+  CHECK(d.calls - calls == 5);
+  REQUIRE(log.read_snapshot(65535, 2));
+  CHECK(d.calls - calls == 7);
+}
+
+TEST_CASE("read_snapshot: after a block that could not be read, the others are what they are") {
+  const std::string image = pattern(2 * 65536);
+  test::disk d = disk_with(image, 4, three_voters());
+  d.revive();
+  auto log = open(d);
+  const auto piece_at = [&](std::uint64_t offset) {
+    const auto piece = log.read_snapshot(offset, 1000);
+    return piece ? std::string{reinterpret_cast<const char*>(piece->data()), piece->size()} : "not read";
+  };
+  CHECK(piece_at(0) == image.substr(0, 1000));
+  d.content(ninth)[1024 + 65544] ^= std::byte{1};
+  CHECK(piece_at(65536) == "not read");
+  CHECK(piece_at(0) == image.substr(0, 1000));
+  CHECK(piece_at(65536) == "not read");
+  CHECK(piece_at(image.size()).empty());  // the end is no block, and needs none
+}
+
+TEST_CASE("begin_snapshot: one that fails leaves none that is being written") {
+  test::disk d;
+  auto whole = open(d);
+  REQUIRE(whole.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+  const std::uint64_t calls = d.calls;
+  REQUIRE(whole.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+  const std::uint64_t all = d.calls - calls;
+  for (std::uint64_t call = 1; call <= all; ++call) {
+    CAPTURE(call);
+    test::disk one;
+    auto log = open(one);
+    REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of("some of it")));
+    one.fail_at = one.calls + call;
+    CHECK(log.begin_snapshot({index_t{10}, term_t{4}, three_voters(), 0, 0}).error().code == errc::io);
+    CHECK(log.partial().meta.index == index_t{});
+    CHECK(log.partial().received == 0);
+    CHECK(one.calls == one.fail_at);  // and nothing is done to the disk any more
+  }
+}
+
+TEST_CASE("begin_snapshot: files are numbered on, also after a restart") {
+  test::disk d;
+  const raft::snapshot_meta meta{index_t{9}, term_t{4}, three_voters(), 0, 0};
+  {
+    auto log = open(d);
+    for (int i = 0; i < 3; ++i) REQUIRE(log.begin_snapshot(meta));
+  }
+  CHECK(files_named(d, "partial-0000000000000003") == 1);
+  d.revive();
+  auto log = open(d);
+  REQUIRE(log.begin_snapshot(meta));
+  CHECK(files_named(d, "partial-0000000000000004") == 1);
+  CHECK(files_named(d, "partial-") == 1);
+}
+
+TEST_CASE("write_snapshot: what was written of a discarded one does not hasten the sync of the next") {
+  test::disk d;
+  auto log = open(d);
+  const std::string half = pattern(std::size_t{4} << 20);
+  const std::uint64_t syncs = d.syncs;
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of(half)));
+  }
+  CHECK(d.syncs == syncs);
+  REQUIRE(log.write_snapshot(bytes_of(half)));
+  CHECK(d.syncs == syncs + 1);
+  REQUIRE(log.write_snapshot(bytes_of("a little")));
+  CHECK(d.syncs == syncs + 1);
+}
+
+TEST_CASE("partial: one of whole blocks is as long after a restart as before") {
+  test::disk d;
+  {
+    auto log = open(d);
+    REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of(pattern(2 * 65536))));
+  }
+  const std::string name = "partial-0000000000000001";
+  const std::size_t size = d.content(name).size();
+  CHECK(size == 1024 + 2 * 65544);
+  d.revive();
+  const auto log = open(d);
+  CHECK(log.partial().received == 2 * 65536);
+  CHECK(d.content(name).size() == size);
 }

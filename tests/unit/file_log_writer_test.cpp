@@ -63,22 +63,24 @@ raft::file_log_options without_note(raft::file_log_options o) {
 
 TEST_CASE("failed: the call that fails is the last one, whichever it is") {
   const script s = script::random_one(5, 60, 400);
-  raft::file_log_options o = small_options();
-  o.spare_segments = 1;
-  disk clean;
-  { const auto log = test::open(clean, o); }
-  const std::uint64_t opening = clean.calls;
-  disk all;
-  REQUIRE(!test::run(all, s, o).failed);
-  for (std::uint64_t call = opening + 1; call <= all.calls; ++call) {
-    CAPTURE(call);
-    disk d;
-    d.fail_at = call;
-    const test::progress p = test::run(d, s, o);
-    CHECK(p.opened);
-    CHECK(p.failed);
-    CHECK(p.why.code == errc::io);
-    CHECK(d.calls == call);
+  for (const std::uint32_t spares : {0U, 1U}) {
+    raft::file_log_options o = small_options();
+    o.spare_segments = spares;
+    disk clean;
+    { const auto log = test::open(clean, o); }
+    const std::uint64_t opening = clean.calls;
+    disk all;
+    REQUIRE(!test::run(all, s, o).failed);
+    for (std::uint64_t call = opening + 1; call <= all.calls; ++call) {
+      CAPTURE(call);
+      disk d;
+      d.fail_at = call;
+      const test::progress p = test::run(d, s, o);
+      CHECK(p.opened);
+      CHECK(p.failed);
+      CHECK(p.why.code == errc::io);
+      CHECK(d.calls == call);
+    }
   }
 }
 
@@ -166,8 +168,14 @@ TEST_CASE("filling: the next segment is synced once, when it is whole, and not w
   const std::uint64_t writes = d.writes;
   for (int i = 0; i < 5; ++i) write_batch(log, 80);
   CHECK(spare_sizes(d) == std::vector<std::size_t>{small().segment_bytes});
-  CHECK(d.syncs - before <= 5 + 1);
-  CHECK(d.writes - writes <= 2 * 5 + 1);
+  CHECK(d.syncs - before == 5);
+  CHECK(d.writes - writes == 2 * 5);  // a batch, and the file `synced`
+  disk other;
+  auto faster = test::open(other);
+  const std::uint64_t earlier = other.syncs;
+  write_batch(faster, 5000);  // more than the portion that was missing
+  CHECK(spare_sizes(other) == std::vector<std::size_t>{small().segment_bytes});
+  CHECK(other.syncs - earlier == 2);
 }
 
 TEST_CASE("filling: refused for want of room, it is tried again when a segment begins, and not before") {
@@ -212,22 +220,27 @@ TEST_CASE("resume: an opening's first batch says that all before it is synced, w
 
 TEST_CASE("confirm: what only the system's memory shows is on the disk before an opening relies on it") {
   const raft::file_log_options o = without_note(small());
-  disk d;
-  {
-    auto log = test::open(d, o);
-    propose(log, 1, "shown, and not there");
-    d.fail_sync_at = d.syncs + 1;
-    CHECK_FALSE(log.sync());  // what it was to write is dropped, and reads go on to show it
+  for (const bool full : {false, true}) {  // then the opening's own batch begins a segment
+    CAPTURE(full);
+    disk d;
+    {
+      auto log = test::open(d, o);
+      const std::size_t rest = full ? o.segment_bytes - used(d) : 80;
+      propose(log, 1, std::string(rest - 80, 'x'));
+      d.fail_sync_at = d.syncs + 1;
+      CHECK_FALSE(log.sync());  // what it was to write is dropped, and reads go on to show it
+    }
+    d.revive();
+    std::string shown;
+    {
+      auto log = test::open(d, o);
+      shown = test::describe(log);
+      CHECK(log.last_index() == index_t{1});
+      CHECK(files_named(d, "log-") == (full ? 2 : 1));
+    }
+    d.crash({});
+    CHECK(reopened(d, o) == shown);
   }
-  d.revive();
-  std::string shown;
-  {
-    auto log = test::open(d, o);
-    shown = test::describe(log);
-    CHECK(log.last_index() == index_t{1});
-  }
-  d.crash({});
-  CHECK(reopened(d, o) == shown);
 }
 
 TEST_CASE("synced: the note is kept over an opening, and its name over a crash") {

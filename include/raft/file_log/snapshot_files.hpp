@@ -234,7 +234,6 @@ class snapshot_files {
       partial_ = {};
       if (!failures.good(files_.remove(writing_.path), writing_.path)) return failures.first().why;
     }
-    writing_ = {};
     writing_.number = next_number_++;
     writing_.path = path(name_of("partial-", writing_.number));
     writing_.meta = meta;
@@ -279,7 +278,6 @@ class snapshot_files {
     if (!finish_file(meta, failures)) return failures.first().why;
     finished_ = std::move(writing_);
     finished_size_ = meta.size;
-    writing_ = {};
     partial_ = {};
     return meta;
   }
@@ -288,7 +286,6 @@ class snapshot_files {
   std::string place() {
     std::string former = std::move(current_.path);
     current_ = std::move(finished_);
-    finished_ = {};
     size_ = finished_size_;
     read_first_ = read_end_ = 0;
     return former;
