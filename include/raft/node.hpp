@@ -286,7 +286,7 @@ class node {
   constexpr void start_election(const request_vote& request);
   constexpr bool count_own_vote();
   [[gnu::cold]] constexpr void become_leader();
-  [[gnu::cold]] constexpr void become_follower(term_t term, node_id leader);
+  [[gnu::cold]] constexpr void become_follower(term_t new_term);
   constexpr void check_quorum();
   constexpr void reset_election_timer();
   [[nodiscard]] constexpr bool may_campaign() const;

@@ -188,6 +188,27 @@ TEST_CASE("contradicts_committed: what is committed is never truncated, whoever 
   CHECK(answer(*b, append(1_n, 2_n, 2_t, {3_i, 1_t}, 3_i, {{2, "x"}})) == success(4_i, 4_i));
 }
 
+TEST_CASE("contradicts_committed: of what is compacted, the term of the last entry is known still") {
+  auto b = start(
+      2_n,
+      {.term = 5, .members = voters(3), .log = {{4, "k"}}, .base = {10_i, 4_t}, .snapshot = {10_i, 4_t}, .image = "s"});
+  impossible(*b, append(1_n, 2_n, 5_t, {10_i, 3_t}, 0_i, {}));
+  impossible(*b, append(1_n, 2_n, 5_t, {10_i, 5_t}, 0_i, {{5, "x"}}));
+  impossible(*b, append(1_n, 2_n, 5_t, {9_i, 3_t}, 0_i, {{3, "j"}}));
+  impossible(*b, append(1_n, 2_n, 5_t, {8_i, 3_t}, 0_i, {{3, "i"}, {3, "j"}, {5, "x"}}));
+  CHECK(answer(*b, append(1_n, 2_n, 5_t, {10_i, 4_t}, 0_i, {})) == success(10_i, 11_i));
+  CHECK(answer(*b, append(1_n, 2_n, 5_t, {8_i, 3_t}, 0_i, {{3, "i"}, {4, "j"}, {4, "k"}, {5, "x"}})) ==
+        success(12_i, 12_i));
+  CHECK(b->shape() == "[11:4][12:5]");
+}
+
+TEST_CASE("already_held: an entry that is held answers for all before it [paper §5.3, Log Matching]") {
+  auto b = follower(3, {{1, "a"}, {2, "b"}, {3, "c"}});
+  // No leader sends this; what the last entry says is taken all the same, and the others are not looked at.
+  CHECK(answer(*b, append(1_n, 2_n, 3_t, {}, 0_i, {{1, "a"}, {1, "?"}, {3, "c"}})) == success(3_i, 3_i));
+  CHECK(b->log().writes.empty());
+}
+
 TEST_CASE("check_body: an append that no leader's log could give is refused [B183]") {
   auto b = follower(5, {{1, "a"}, {4, "b"}});
   impossible(*b, append(1_n, 2_n, 5_t, {2_i, 4_t}, 0_i, {{3, "x"}}));  // the terms fall

@@ -143,6 +143,17 @@ TEST_CASE("propose_anywhere: no answer, or no end, means unknown after two of th
   CHECK(b->machine().forwards.size() == 2);
 }
 
+TEST_CASE("propose_anywhere: the time for a fate begins when it is asked, whenever the node was called last") {
+  auto b = follower_of_one();
+  b->now() = 100;
+  CHECK(b->propose_anywhere("x", 7));
+  b->now() = 699;
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {}, 0)));
+  CHECK(b->machine().forwards.empty());
+  b->pass(1);
+  CHECK(b->machine().forwards == told{{7, fate::unknown, {}, 1_n}});
+}
+
 TEST_CASE("propose_anywhere: a refusal by the leader means dropped, and says who leads") {
   auto b = follower_of_one();
   CHECK(b->propose_anywhere("x", 7));
@@ -168,6 +179,20 @@ TEST_CASE("propose_anywhere: is refused at once where it cannot be sent, and not
   (void)b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {{1, "x"}}, 0));
   CHECK(b->machine().forwards.back() == recorder::forwarded{3, fate::unknown, {}, 1_n});
   CHECK(b->propose_anywhere("x", 4).error().code == errc::failed);
+}
+
+TEST_CASE("propose_anywhere: what a leader would refuse is refused at once, too, and has no other fate") {
+  setup how;
+  how.options.max_entry_bytes = 8;
+  auto a = start(1_n, {.members = voters(3)}, how);
+  win(*a);
+  CHECK(a->propose_anywhere("123456789", 1).error().code == errc::too_large);
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+  CHECK(a->transfer_to(2_n));
+  CHECK(a->propose_anywhere("x", 2).error() == error{errc::transferring, 2_n, 0, ""});
+  CHECK(a->last() == 1_i);
+  a->pass(10000);
+  CHECK(a->machine().forwards.empty());
 }
 
 TEST_CASE("propose_anywhere: exactly max_forwarded_bytes may wait for their fate") {
@@ -355,6 +380,33 @@ TEST_CASE("on_forwarded_reply: of what is compacted, the last entry tells what i
     CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{r.session, r.serial, l.place, 1_n})));
     CHECK(b->machine().forwards == told{{7, l.what, {l.place, 1_t}, 1_n}});
   }
+}
+
+TEST_CASE("fate_of: the last entry of a snapshot tells what cannot follow it") {
+  setup how;
+  how.options.trailing_entries = 0;
+  auto b = follower_of_one(how);
+  CHECK(b->propose_anywhere("x", 7));
+  const auto r = b->only<forwarded_proposal>();
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{r.session, r.serial, 5_i, 1_n})));
+  CHECK(b->step(chunk(3_n, 2_n, 2_t, {4_i, 2_t}, voters(3), "image", 0, 5)));
+  REQUIRE(b->applied() == 4_i);
+  REQUIRE(b->last() == 4_i);
+  CHECK(b->machine().forwards == told{{7, fate::dropped, {5_i, 1_t}, 1_n}});
+}
+
+TEST_CASE("fate_of: what was applied already does not wait for a snapshot that the machine is being filled from") {
+  setup how;
+  how.patient = true;
+  auto b = follower_of_one(how);
+  CHECK(b->propose_anywhere("x", 7));
+  const auto r = b->only<forwarded_proposal>();
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 2_i, {{1, "x"}})));
+  REQUIRE(b->state() == "x;");
+  CHECK(b->step(chunk(1_n, 2_n, 1_t, {9_i, 1_t}, voters(3), "image", 0, 5)));
+  REQUIRE(b->machine().asked_to_restore == std::vector{9_i});
+  CHECK(b->step(say(1_n, 2_n, 1_t, forwarded_proposal_reply{r.session, r.serial, 2_i, 1_n})));
+  CHECK(b->machine().forwards == told{{7, fate::applied, {2_i, 1_t}, 1_n}});
 }
 
 TEST_CASE("on_forwarded_reply: from others, of other terms, to another session, or a second time it tells nothing") {

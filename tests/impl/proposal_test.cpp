@@ -289,10 +289,15 @@ TEST_CASE("resolve_covered: a snapshot tells the fates of what it covers by its 
     CHECK(a->machine().fates == fates{{2_i, 4_i, 1_t, fate::unknown}});
     CHECK(a->state() == "image");
   }
-  SUBCASE("of a later term, up to the middle: what comes behind cannot be in that log") {
+  SUBCASE("of a later term, up to the middle: neither its last entry nor what comes behind is one of them") {
     auto a = cut_off();
     install(*a, {3_i, 3_t});
-    CHECK(a->machine().fates == fates{{2_i, 3_i, 1_t, fate::unknown}, {4_i, 4_i, 1_t, fate::dropped}});
+    CHECK(a->machine().fates == fates{{2_i, 2_i, 1_t, fate::unknown}, {3_i, 4_i, 1_t, fate::dropped}});
+  }
+  SUBCASE("of a later term, up to the first of them: none is in that log") {
+    auto a = cut_off();
+    install(*a, {2_i, 3_t});
+    CHECK(a->machine().fates == fates{{2_i, 4_i, 1_t, fate::dropped}});
   }
   SUBCASE("of the proposals' own term, beyond the log: they are all in it") {
     auto a = start(1_n, {.members = voters(3)});
@@ -305,6 +310,14 @@ TEST_CASE("resolve_covered: a snapshot tells the fates of what it covers by its 
     CHECK(a->machine().fates == fates{{2_i, 4_i, 1_t, fate::applied}});
     CHECK(a->machine().states_at_fates == std::vector<std::string>{"image"});  // the result can be looked up
   }
+  SUBCASE("of the proposals' own term, up to the middle: those behind it wait for what follows") {
+    auto a = cut_off();
+    CHECK(a->step(append(3_n, 1_n, 2_t, {1_i, 1_t}, 0_i, {no_op(2)})));  // lost here by a conflict
+    install(*a, {3_i, 1_t});
+    CHECK(a->machine().fates == fates{{2_i, 3_i, 1_t, fate::applied}});
+    CHECK(a->step(append(2_n, 1_n, 9_t, {3_i, 1_t}, 4_i, {no_op(9)})));
+    CHECK(a->machine().fates == fates{{2_i, 3_i, 1_t, fate::applied}, {4_i, 4_i, 1_t, fate::dropped}});
+  }
   SUBCASE("of an earlier term: none of them can follow it") {
     auto a = start(1_n, {.term = 4, .members = voters(3), .log = {{1, "a"}}});
     win(*a);  // term 5
@@ -312,6 +325,21 @@ TEST_CASE("resolve_covered: a snapshot tells the fates of what it covers by its 
     install(*a, {20_i, 3_t});
     CHECK(a->machine().fates == fates{{3_i, 4_i, 5_t, fate::dropped}});
   }
+}
+
+TEST_CASE("resolve_covered: what a snapshot told stands, even if what follows it cannot be read") {
+  auto a = leader_of(3);
+  CHECK(a->propose({"a", "b"}));
+  ack(*a, 2_n, 2_i);
+  CHECK(a->machine().fates == fates{{2_i, 2_i, 1_t, fate::applied}});
+  CHECK(a->step(append(2_n, 1_n, 2_t, {3_i, 1_t}, 2_i, {no_op(2)}, 1)));
+  REQUIRE(a->request_snapshot());  // nothing is applied until it is there
+  CHECK(a->step(append(2_n, 1_n, 2_t, {4_i, 2_t}, 4_i, {}, 2)));
+  REQUIRE(a->applied() == 2_i);
+  a->log().unreadable = {errc::corrupt, nobody, 17, "the segment is damaged"};
+  CHECK(a->step(chunk(2_n, 1_n, 2_t, {3_i, 1_t}, voters(3), "image", 0, 5)));
+  CHECK(a->failed());
+  CHECK(a->machine().fates == fates{{2_i, 2_i, 1_t, fate::applied}, {3_i, 3_i, 1_t, fate::applied}});
 }
 
 TEST_CASE("fail: when a write fails, what was proposed is unknown, in one fate each") {

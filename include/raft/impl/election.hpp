@@ -191,9 +191,10 @@ constexpr void RAFT_NODE::become_leader() {
 }
 
 /// A vote belongs to a term: it is forgotten only when the term rises. The election timer goes on: only a leader or a
-/// vote that is given starts it again, or a candidate that cannot win would keep those that can from standing.
+/// vote that is given starts it again, or a candidate that cannot win would keep those that can from standing. Who
+/// leads is told by `follow`.
 RAFT_NODE_TEMPLATE
-constexpr void RAFT_NODE::become_follower(term_t new_term, node_id leader) {
+constexpr void RAFT_NODE::become_follower(term_t new_term) {
   if (std::holds_alternative<leader_role>(role_)) {
     leave_leadership();
     reset_election_timer();
@@ -203,10 +204,7 @@ constexpr void RAFT_NODE::become_follower(term_t new_term, node_id leader) {
     hard_.voted_for = nobody;
     store_hard_state_ = true;
   }
-  auto& self = become<follower>();
-  self.leader = leader;
-  self.heard_at = now_;
-  if (leader != nobody && reluctance_.end_silence(options_.priority)) reset_election_timer();
+  become<follower>();
 }
 
 /// [thesis 6.2]: a leader that a quorum has not answered for an election timeout makes way.
@@ -215,7 +213,7 @@ constexpr void RAFT_NODE::check_quorum() {
   if (!options_.check_quorum) return;
   const auto& lead = std::get<leader_role>(role_);
   const time_point heard = of_quorum(lead, now_, [](const peer& p) { return p.heard_at; });
-  if (now_ - heard >= options_.election_timeout_max) become_follower(term(), nobody);
+  if (now_ - heard >= options_.election_timeout_max) become_follower(term());
 }
 
 /// The timeout is drawn anew each time that a campaign begins or a vote is given, so that split votes do not repeat.

@@ -10,7 +10,7 @@ RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::follow(node_id leader) {
   auto* self = std::get_if<follower>(&role_);
   if (self == nullptr) {
-    become_follower(term(), leader);
+    become_follower(term());
     self = std::get_if<follower>(&role_);
   }
   if (self->leader != leader) {
@@ -100,17 +100,18 @@ constexpr void RAFT_NODE::refuse_append(node_id leader, const append_entries& re
 }
 
 /// How many of the batch's first entries the log holds. The last entry decides for all if it is there [paper §5.3, Log
-/// Matching]; else the entries are compared one by one up to the first that differs.
+/// Matching]; else the entries are compared one by one up to the first that differs. Of those that are compacted only
+/// the last one can be compared.
 RAFT_NODE_TEMPLATE
 constexpr std::uint32_t RAFT_NODE::already_held(index_t prev, const raft::entries& batch) const {
   const index_t end = prev + batch.count();
   const index_t known = log_.first_index().previous();
-  if (end <= known) return batch.count();
+  if (end < known) return batch.count();
   if (end <= log_.last_index() && log_.term_at(end) == batch.last_term()) return batch.count();
   std::uint32_t held = 0;
   bool same = true;
   batch.for_each(prev.next(), [&](const entry& e) {
-    same = same && e.index <= log_.last_index() && (e.index <= known || log_.term_at(e.index) == e.term);
+    same = same && e.index <= log_.last_index() && (e.index < known || log_.term_at(e.index) == e.term);
     if (same) ++held;
   });
   return held;

@@ -127,7 +127,6 @@ constexpr detail::verdict RAFT_NODE::on_forwarded_reply(const envelope& m, const
 /// What became of the entry of term `of` at `index`, as far as what is applied here tells; nothing if it does not yet.
 RAFT_NODE_TEMPLATE
 constexpr std::optional<fate> RAFT_NODE::fate_of(index_t index, term_t of) const {
-  if (snapshots_.to_restore) return {};
   const index_t edge = log_.first_index().previous();
   if (last_applied_ < index) {
     // Terms never fall along the log: behind an entry of a later term there is none of this one.

@@ -94,7 +94,7 @@ RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::retire(leader_role& lead) {
   const node_id successor = best_peer();
   if (successor != nobody && find_peer(successor)->match == log_.last_index()) ask_to_stand(lead, successor);
-  become_follower(term(), nobody);
+  become_follower(term());
 }
 
 /// Whether somebody may be elected while others still hear this leader: from the beginning of a transfer to its end,
@@ -136,7 +136,7 @@ constexpr result<void> RAFT_NODE::step_down() {
   if (failed_) return failure_;
   if (!std::holds_alternative<leader_role>(role_)) return not_leader();
   now_ = clock_.now();
-  become_follower(term(), nobody);
+  become_follower(term());
   election_deadline_ = election_deadline_ + options_.election_timeout_max;
   settle();
   return {};
@@ -236,7 +236,7 @@ constexpr void RAFT_NODE::on_election_timeout() {
   const bool patient = reluctance_.silent < options_.campaign_grace;
   if (reluctance_.silent < std::numeric_limits<std::uint32_t>::max()) ++reluctance_.silent;
   if (patient && unwilling()) {
-    become_follower(term(), nobody);
+    become_follower(term());
     reset_election_timer();
     tell(events::message_ignored{id_, ignored_reason::would_not_lead});
     return;

@@ -95,21 +95,22 @@ constexpr void RAFT_NODE::resolve_applied() {
 }
 
 /// A snapshot replaced the log. Its last term tells: below the proposals' term, none of them is in it or can follow it;
-/// equal, all up to it are; above, those up to its index may be, and the later ones cannot follow it.
+/// equal, all up to it are; above, those before its index may be, and the others are not.
 RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::resolve_covered(const snapshot_meta& snapshot) {
   for (open_proposals& open : proposals_) {
     if (open.first > snapshot.index || open.first > open.last) continue;
-    const index_t covered = std::min(open.last, snapshot.index);
     if (snapshot.term < open.term) {
       resolve(open.first, open.last, open.term, fate::dropped);
     } else if (snapshot.term == open.term) {
+      const index_t covered = std::min(open.last, snapshot.index);
       resolve(open.first, covered, open.term, fate::applied);
       open.first = covered.next();
       continue;
     } else {
-      resolve(open.first, covered, open.term, fate::unknown);
-      resolve(covered.next(), open.last, open.term, fate::dropped);
+      const index_t hidden = std::min(open.last, snapshot.index.previous());
+      resolve(open.first, hidden, open.term, fate::unknown);
+      resolve(hidden.next(), open.last, open.term, fate::dropped);
     }
     open.first = open.last.next();
   }

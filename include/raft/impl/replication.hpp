@@ -75,7 +75,7 @@ constexpr void RAFT_NODE::on_append_success(leader_role& lead, peer& p, index_t 
       break;
     case progress_state::snapshot:
       // It caught up by other means: from match + 1 on the log has all that it needs.
-      if (!p.requested && match.next() >= log_.first_index() && match > index_t{}) p.become_replicate();
+      if (!p.requested && match.next() >= log_.first_index()) p.become_replicate();
       break;
     case progress_state::lost:
       break;

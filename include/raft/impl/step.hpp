@@ -251,9 +251,7 @@ constexpr bool RAFT_NODE::term_rule(const envelope& m, const Body& body) {
         return false;
       }
     }
-    constexpr bool from_leader =
-        std::same_as<Body, append_entries> || std::same_as<Body, install_snapshot> || std::same_as<Body, timeout_now>;
-    become_follower(m.term, from_leader ? m.from : nobody);
+    become_follower(m.term);
     return true;
   }
   if constexpr (std::same_as<Body, request_pre_vote_reply>) {
