@@ -476,6 +476,17 @@ TEST_CASE("hand_over: what is at hand is applied, a bounded part in a call, and 
   CHECK(b->deadline() <= b->now());  // There is more, and it is at hand.
 }
 
+TEST_CASE("hand_over: entries that came to be at hand without a report are waited for no more") {
+  setup how;
+  how.options.max_apply_bytes = 1;
+  auto b = with_cold_log(how);
+  REQUIRE(b->deadline() > b->now());
+  b->log().cold = false;  // The report is lost.
+  CHECK(b->step(append(1_n, 2_n, 1_t, {4_i, 1_t}, 4_i, {})));
+  CHECK(b->applied() == 1_i);
+  CHECK(b->deadline() <= b->now());  // There is more, and it is at hand.
+}
+
 TEST_CASE("step(fetched): what the log does not hold is refused") {
   auto b = with_cold_log();
   const std::string before = b->picture();

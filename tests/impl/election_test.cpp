@@ -529,16 +529,30 @@ TEST_CASE("may_campaign: nobody stands while its snapshot is not in the state ma
   CHECK(c->role() == role_kind::candidate);
 }
 
-TEST_CASE("may_campaign: a learner and a stranger never stand") {
-  for (const node_id id : {4_n, 9_n}) {
-    auto s = start(id, {.members = with_learners(3, {4_n})});
-    CHECK(s->deadline() == std::numeric_limits<ms>::max());
-    s->pass(100000);
-    s->campaign();
-    CHECK(s->role() == role_kind::follower);
-    CHECK(s->take_mail().empty());
-    CHECK(s->told<events::message_ignored>().back().why == ignored_reason::cannot_campaign);
+TEST_CASE("may_campaign: a learner and a stranger never stand, be a change of the membership under way or not") {
+  for (const auto& log : {std::vector<written>{}, {members(1, with_learners(3, {4_n, 5_n}))}}) {
+    for (const node_id id : {4_n, 9_n}) {
+      auto s = start(id, {.term = 1, .members = with_learners(3, {4_n}), .log = log});
+      CHECK(s->deadline() == std::numeric_limits<ms>::max());
+      s->pass(100000);
+      s->campaign();
+      CHECK(s->role() == role_kind::follower);
+      CHECK(s->take_mail().empty());
+      CHECK(s->told<events::message_ignored>().back().why == ignored_reason::cannot_campaign);
+    }
   }
+}
+
+TEST_CASE("campaign_if_allowed: who may not stand says so once in an election timeout, however often it ticks") {
+  auto s = start(4_n, {.members = with_learners(3, {4_n})});
+  std::size_t said = 0;
+  for (ms at = 300; at <= 3000; ++at) {
+    s->now() = at;
+    s->tick();
+    CHECK(s->told<events::message_ignored>().size() - said <= 1);
+    if (at % 150 == 149) said = s->told<events::message_ignored>().size();
+  }
+  CHECK(said >= 9);  // in 2700 ms, of timeouts shorter than 300
 }
 
 TEST_CASE("may_campaign: a server stands while its removal is not committed, and wins without its own vote [B116]") {

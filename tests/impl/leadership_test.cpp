@@ -920,6 +920,21 @@ TEST_CASE("priority: counts in full again once a leader is heard") {
   CHECK(b->deadline() >= b->now() + 150 + 7 * 150);
 }
 
+TEST_CASE("priority: counts in full again once the server itself leads") {
+  setup how;
+  how.options.priority = 0;
+  auto b = start(1_n, {.members = voters(3)}, how);
+  for (int i = 0; i < 3; ++i) {
+    b->now() = b->deadline();
+    b->tick();
+  }
+  REQUIRE(b->status().priority == highest_priority);
+  win(*b);
+  CHECK(b->status().priority == 0);
+  CHECK(b->step(say(2_n, 1_n, b->term().next(), append_entries_reply{})));
+  CHECK(b->deadline() >= b->now() + 150 + 7 * 150);
+}
+
 TEST_CASE("priority: the highest leads, a low one only if nobody else can") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     setup how;

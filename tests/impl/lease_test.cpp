@@ -199,6 +199,16 @@ TEST_CASE("lease: a change of the membership ends it, and what was echoed before
   }
 }
 
+TEST_CASE("lease: ends when leadership begins to be handed over, before the target is asked to stand [B132]") {
+  auto a = holder();
+  CHECK(a->propose("x"));
+  a->take_mail();
+  CHECK(at_once(*a, 1));
+  CHECK(a->transfer_to(3_n));  // which lacks that entry
+  CHECK(among(a->take_mail(), kind<timeout_now>()).empty());
+  CHECK_FALSE(at_once(*a, 2));
+}
+
 TEST_CASE("lease: dies with the leadership") {
   auto a = holder();
   CHECK(a->step(say(2_n, 1_n, 2_t, append_entries_reply{})));

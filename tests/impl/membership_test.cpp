@@ -122,6 +122,22 @@ configuration three_at(std::string_view prefix) {
 
 }  // namespace
 
+TEST_CASE("configuration_at: what a snapshot covers is the snapshot's, and the entry behind it is not needed") {
+  const auto log_with = [](const std::vector<written>& more) {
+    stored log{.term = 1, .members = voters(2), .snapshot = {2_i, 1_t}, .image = "s"};
+    log.log = {no_op(1), members(1, voters(2))};
+    log.log.insert(log.log.end(), more.begin(), more.end());
+    return log;
+  };
+  auto a = start(1_n, log_with({}));
+  CHECK(a->status().configuration_index == 0_i);
+  auto b = start(1_n, log_with({members(1, voters_of({2_n}))}));
+  CHECK(b->status().configuration_index == 3_i);
+  b->log().unreadable = {errc::corrupt, nobody, 17, "the segment is damaged"};
+  b->campaign();  // it is removed, and that is not committed: the membership before counts
+  CHECK(b->role() == role_kind::pre_candidate);
+}
+
 TEST_CASE("change_membership: members' data travels to all, and lasts through restarts and snapshots") {
   cluster c{three_at("host")};
   c.elect(1);

@@ -292,6 +292,38 @@ TEST_CASE("read_anywhere: on the leader it is a read") {
   win(*a);
   CHECK(a->read_anywhere(7));
   CHECK(a->machine().reads == answers{{7, read_fate::ready, 1_i, ""}});
+  setup how;
+  how.options.max_pending_reads = 1;
+  auto b = start(1_n, {.members = voters(3)}, how);
+  win(*b);
+  CHECK(b->read(1));
+  CHECK(b->read_anywhere(2).error().code == errc::busy);  // by whatever name, they share the limit
+}
+
+TEST_CASE("answer_asked: reads that gathered before this server led are asked for next, and then nothing more is") {
+  auto b = follower_of_one();
+  CHECK(b->read_anywhere(1));
+  CHECK(b->read_anywhere(2));  // waits for the end of the first request
+  win(*b);
+  const auto round_of = [](const std::vector<letter>& mail) {
+    REQUIRE_FALSE(mail.empty());
+    return mail.back().as<append_entries>().round;
+  };
+  const auto echo = [&b](std::uint64_t round) { CHECK(b->step(say(1_n, 2_n, 2_t, matched(2_i, round)))); };
+  echo(0);
+  b->take_mail();
+  b->pass(50);  // the request is repeated, to itself
+  echo(round_of(b->take_mail()));
+  REQUIRE(b->machine().reads.size() == 1);
+  CHECK(b->machine().reads[0] == recorder::answered{1, read_fate::ready, 2_i, ""});
+  b->take_mail();
+  b->pass(1);
+  echo(round_of(b->take_mail()));
+  REQUIRE(b->machine().reads.size() == 2);
+  CHECK(b->machine().reads[1] == recorder::answered{2, read_fate::ready, 2_i, ""});
+  b->take_mail();
+  b->pass(1);
+  CHECK(b->take_mail().empty());
 }
 
 TEST_CASE("check_body: a reply that no leader gives is refused and changes nothing") {
@@ -436,6 +468,26 @@ TEST_CASE("read_stale: what a leader asks itself takes no question of another se
   CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i, rounds.back().as<append_entries>().round))));
   CHECK(a->only<read_reply>() == read_reply{77, 1_i, true});
   CHECK(a->read_stale(1000));
+}
+
+TEST_CASE("read_stale: what a leader asked itself and gave up answers nothing, and it asks anew at once") {
+  setup how;
+  how.options.check_quorum = false;
+  const error unknown{errc::too_stale, 1_n, UINT64_MAX, ""};
+  for (const bool echoed_late : {false, true}) {
+    CAPTURE(echoed_late);
+    auto a = start(1_n, {.members = voters(3)}, how);
+    win(*a);
+    CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i))));
+    const auto latest_round = [&a] { return a->take_mail().back().as<append_entries>().round; };
+    CHECK(a->read_stale(100000).error() == unknown);
+    for (ms at = 50; at <= 600; at += 50) a->pass(50);
+    if (echoed_late) CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i, latest_round()))));
+    CHECK(a->read_stale(100000).error() == unknown);
+    a->pass(50);
+    CHECK(a->step(say(2_n, 1_n, 1_t, matched(1_i, latest_round()))));
+    CHECK(a->read_stale(100000).value() == 50);
+  }
 }
 
 TEST_CASE("read_stale: a leader that nobody answers does not ask itself more and more") {

@@ -132,9 +132,11 @@ TEST_CASE("on_append_refusal: of several probes' refusals the first repositions,
   const auto answer = say(2_n, 1_n, 4_t, refused(5_i, {2_i, 1_t}, 2_i));
   CHECK(a->step(answer));
   CHECK(a->peer(2).next == 3_i);
+  CHECK(a->take_mail().size() == 1);
   CHECK(a->step(answer));
   CHECK(a->step(say(2_n, 1_n, 4_t, refused(9_i, {2_i, 1_t}, 2_i))));
   CHECK(a->peer(2).next == 3_i);
+  CHECK(a->take_mail().empty());  // the question that is under way is not asked twice
   CHECK(a->peer(2).state == progress_state::probe);
   ack(*a, 2_n, 6_i);
   CHECK(a->step(answer));
@@ -176,6 +178,19 @@ TEST_CASE("on_append_success: match only rises, whatever the order of the answer
   CHECK(a->peer(2).match == 7_i);
   CHECK(a->commit() == 7_i);
   CHECK(a->peer(2).next == 8_i);
+}
+
+TEST_CASE("on_append_success: the search goes on until what is asked about is answered") {
+  auto a = start(1_n, {.term = 1, .members = voters(3), .log = {{1, "a"}, {1, "b"}, {1, "c"}, {1, "d"}}});
+  win(*a);
+  a->take_mail();
+  REQUIRE(a->peer(2).next == 5_i);
+  ack(*a, 2_n, 2_i);  // to a heartbeat, by a follower whose disk has come so far
+  CHECK(a->peer(2).match == 2_i);
+  CHECK(a->peer(2).state == progress_state::probe);
+  CHECK(a->take_mail().empty());
+  ack(*a, 2_n, 5_i);
+  CHECK(a->peer(2).state == progress_state::replicate);
 }
 
 TEST_CASE("send_append: entries that do not fit wait for their turn, none is skipped [B49]") {
@@ -239,6 +254,31 @@ TEST_CASE("send_ready_appends: sends at once while fewer than eager_messages are
   }
 }
 
+TEST_CASE("send_ready_appends: an acknowledgement lets go of what gathered behind messages that are under way still") {
+  auto a = leader_of(2);
+  for (const char* x : {"a", "b"}) CHECK(a->propose(x));
+  a->pass(1);  // both are under way, in a message each
+  CHECK(a->propose("c"));
+  CHECK(a->take_mail().size() == 2);
+  ack(*a, 2_n, 2_i);
+  CHECK(carried(*a, 2) == "4:c ");
+}
+
+TEST_CASE("send_ready_appends: what lets go of nothing, since nothing gathered, lets go of nothing later") {
+  for (const bool by_tick : {false, true}) {
+    CAPTURE(by_tick);
+    auto a = leader_of(2);
+    for (const char* x : {"a", "b"}) CHECK(a->propose(x));
+    a->pass(1);
+    by_tick ? a->pass(1) : ack(*a, 2_n, 2_i);
+    CHECK(a->take_mail().size() == 2);
+    CHECK(a->propose("c"));
+    CHECK(a->take_mail().empty());
+    ack(*a, 2_n, 3_i);
+    CHECK(carried(*a, 2) == "4:c ");
+  }
+}
+
 TEST_CASE("send_ready_appends: a tick lets go of what gathered") {
   auto a = leader_of(2);
   for (const char* x : {"a", "b", "c"}) CHECK(a->propose(x));
@@ -278,6 +318,20 @@ TEST_CASE("send_ready_appends: a full message does not wait") {
     for (const std::size_t size : {400U, 568U}) CHECK(to_the_byte->propose(std::string(size, 'b')));
     CHECK(to_the_byte->take_mail().size() == (limit == 1000 ? 1U : 0U));  // entries of 1000 bytes gathered
   }
+}
+
+TEST_CASE("send_ready_appends: what the last message had no room for counts towards the next full one") {
+  setup how;
+  how.options.max_entries_per_append = 3;
+  how.options.max_bytes_per_append = 1000;
+  auto a = leader_of(2, how);
+  const std::string big(600, 'd');
+  CHECK(a->propose({"a", "b", "c", big}));
+  CHECK(carried(*a, 2) == "2:a 3:b 4:c ");
+  a->take_mail();
+  CHECK(a->propose(big));
+  REQUIRE_FALSE(sent_to(*a, 2).empty());
+  CHECK(sent_to(*a, 2)[0].prev_log_index == 4_i);
 }
 
 TEST_CASE("send_ready_appends: no more messages are under way than the limit") {
@@ -680,6 +734,30 @@ TEST_CASE("suspect_lost_log: what the member had acknowledged before it lost it 
   CHECK(a->commit() == 1_i);  // of five, 1 and 3 have it
   ack(*a, 4_n, 2_i);
   CHECK(a->commit() == 2_i);
+}
+
+TEST_CASE("suspect_lost_log: a log that ends below what was acknowledged is asked about at once, in a new round") {
+  auto a = leader_of(3);
+  CHECK(a->propose("x"));
+  ack(*a, 2_n, 2_i);
+  CHECK(a->propose("y"));
+  a->take_mail();
+  CHECK(a->step(say(2_n, 1_n, 1_t, refused(3_i, {1_i, 1_t}, 1_i))));
+  REQUIRE_FALSE(sent_to(*a, 2).empty());
+  CHECK(sent_to(*a, 2).back().prev_log_index == 2_i);
+  CHECK(sent_to(*a, 2).back().round == 1);
+}
+
+TEST_CASE("suspect_lost_log: who holds something else where it had agreed has lost it, however long its log is") {
+  auto a = leader_of(3);
+  CHECK(a->propose("x"));
+  ack(*a, 2_n, 2_i);
+  for (int answer = 0; answer < 2; ++answer) {
+    const auto round = sent_to(*a, 2).back().round;
+    a->take_mail();
+    CHECK(a->step(say(2_n, 1_n, 1_t, refused(2_i, {1_i, 1_t}, 9_i, round))));
+  }
+  CHECK(a->peer(2).state == progress_state::lost);
 }
 
 TEST_CASE("suspect_lost_log: a late refusal is no proof") {

@@ -454,7 +454,7 @@ TEST_CASE("fail: whatever a failed node is asked or told, it refuses with what m
   refused("fetched entries", b->fetched(1_i, 2_i));
   refused("a command", b->propose("x"));
   refused("commands", b->propose({"x", "y"}));
-  refused("a command of a term", b->propose("x", 1_t));
+  for (const term_t any : {1_t, 2_t}) refused("a command of a term", b->propose("x", any));
   refused("a command for the leader", b->propose_anywhere("x", 7));
   refused("a read", b->read(7));
   refused("a read by the leader", b->read_anywhere(7));
