@@ -356,12 +356,11 @@ class file_log {
                const std::vector<std::string>& leftovers) {
     parts& p = *parts_;
     auto& failures = p.failures;
-    const bool fresh = found.end().segments.empty();
-    const std::uint64_t unconfirmed = found.unconfirmed();
-    const bool confirms = !fresh && p.options.sync == sync_policy::always && unconfirmed < found.end().used;
+    const auto unconfirmed = found.unconfirmed();
     if (!sync_found(found.end().segments) || !p.snapshots.sync_current(failures)) return false;
     if (!p.writer.resume(std::move(found.end()))) return note_writer();
-    if (confirms && !p.writer.confirm(unconfirmed)) return note_writer();
+    if (unconfirmed && p.options.sync == sync_policy::always && !p.writer.confirm(*unconfirmed)) return note_writer();
+    if (found.snapshot_unconfirmed() && !p.snapshots.confirm_current(failures)) return false;
     for (const std::string& file : leftovers) {
       if (!failures.good(p.files.remove(file), file)) return false;
     }

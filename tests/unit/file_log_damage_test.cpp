@@ -384,13 +384,15 @@ TEST_CASE("damage: a segment's header whole in itself that makes no sense is ref
   const auto with_epoch = [](const std::vector<std::byte>& bytes, std::uint64_t epoch) {
     return (raft::detail::load_le<std::uint64_t>(bytes.data() + 40) >> 32 << 32) | epoch;
   };
-  CHECK(refuses(segments.back(), 40, with_epoch(last, 77)));
-  CHECK(refuses(segments.front(), 80, 1000));            // base
-  CHECK(refuses(segments.front(), 88, 1000));            // the base's term, above that of what follows it
-  CHECK(refuses(segments.front(), 112, 1000));           // the snapshot's index
-  CHECK(refuses(segments.back(), 96, 1000));             // the last index
-  CHECK(refuses(segments.back(), 144, 7));               // length of the configuration
-  CHECK(refuses(segments.back(), 152, 0xFFFFFFFFFFFF));  // the configuration
+  const auto epoch = raft::detail::load_le<std::uint32_t>(last.data() + 40);
+  CHECK(refuses(segments.back(), 40, with_epoch(last, epoch + 2)));  // of an opening that never was
+  CHECK(refuses(segments.back(), 40, with_epoch(last, epoch + 1)));  // then its batches are of one before it
+  CHECK(refuses(segments.front(), 80, 1000));                        // base
+  CHECK(refuses(segments.front(), 88, 1000));                        // the base's term, above that of what follows it
+  CHECK(refuses(segments.front(), 112, 1000));                       // the snapshot's index
+  CHECK(refuses(segments.back(), 96, 1000));                         // the last index
+  CHECK(refuses(segments.back(), 144, 7));                           // length of the configuration
+  CHECK(refuses(segments.back(), 152, 0xFFFFFFFFFFFF));              // the configuration
 }
 
 TEST_CASE("damage: a header that gives an image to a snapshot that is not there is refused") {

@@ -50,6 +50,7 @@ void fail_each_call(const disk& whole, const raft::file_log_options& o, const st
     CHECK(why.why.code == errc::io);
     CHECK(why.file.rfind("dir", 0) == 0);
     CHECK(d.handles.empty());
+    CHECK(d.calls == call);  // nothing is asked of a disk behind the call that failed
     d.revive();
     CHECK(reopened(d, o) == shown);
     d.crash({});
@@ -121,6 +122,25 @@ TEST_CASE("failures: at every call of an opening that reads segments and batches
   CHECK(files_named(d, "log-") == 1);
   d.revive();
   fail_each_call(d, large_segments(), shown);
+}
+
+TEST_CASE("failures: at every call of an opening, of a log that was written without any sync") {
+  raft::file_log_options never = small();
+  never.sync = raft::sync_policy::never;
+  disk d;
+  std::string shown;
+  {
+    auto log = test::open(d, never);
+    for (int i = 0; i < 12; ++i) propose_and_sync(log, 1500);
+    test::snapshot_at(log, 3, 1, pattern(70000));
+    REQUIRE(log.compact(index_t{3}));
+    REQUIRE(log.sync());
+    for (int i = 0; i < 12; ++i) propose_and_sync(log, 1500);
+    shown = test::describe(log);
+  }
+  REQUIRE(files_named(d, "log-") >= 4);
+  d.revive();
+  fail_each_call(d, small(), shown);
 }
 
 TEST_CASE("damage: a batch that was synced is missed, wherever behind it the next one lies") {
@@ -262,11 +282,11 @@ struct backward_files : test::disk_files {
   }
 };
 
-/// How many writes an opening of a copy of this disk makes.
-std::uint64_t writes_of_opening(disk d, const raft::file_log_options& o) {
-  d.writes = 0;
+/// How many sectors an opening of a copy of this disk writes.
+std::uint64_t written_by_opening(disk d, const raft::file_log_options& o) {
+  const std::uint64_t before = d.changes;
   const auto log = test::open(d, o);
-  return d.writes;
+  return d.changes - before;
 }
 
 }  // namespace
@@ -337,35 +357,143 @@ TEST_CASE("open: what nothing says was synced is written and synced anew, and no
   disk d;
   {
     auto log = test::open(d, o);
-    propose_and_sync(log, 100);
-    propose_and_sync(log, 100);
+    propose_and_sync(log, 4000);
+    propose_and_sync(log, 100);  // says that the one before it was synced; nothing says it of this one but the note
   }
-  const std::uint64_t noted = writes_of_opening(d, o);
-  d.names.erase("synced");
-  CHECK(writes_of_opening(d, o) == noted + 1);  // from the last batch on
+  const std::uint64_t noted = written_by_opening(d, o);
+  disk without = d;
+  without.names.erase("synced");
+  without.durable_names.erase("synced");
+  // The last batch, of 180 bytes; and the name of the note, which is made.
+  CHECK(written_by_opening(without, o) == noted + 1 + 1);
+  CHECK(batches_of(d.content("log-0000000000000001"), d.identity).back().second == 184);
 }
 
 TEST_CASE("open: what was written without any sync is there after a crash, once an opening with syncs has shown it") {
   raft::file_log_options never = small();
   never.sync = raft::sync_policy::never;
+  for (const bool fails_first : {false, true}) {
+    CAPTURE(fails_first);
+    disk d;
+    {
+      auto log = test::open(d);  // its segment ends with a batch that says how far it was synced
+      for (int i = 0; i < 7; ++i) propose_and_sync(log, 1000);
+    }
+    {
+      auto log = test::open(d, never);
+      propose_and_sync(log, 6000);  // in a segment of its own
+      propose_and_sync(log, 10);
+      REQUIRE(files_named(d, "log-") == 2);
+    }
+    d.revive();
+    if (fails_first) {  // the sync of the second segment: what was written to it is dropped, and still shown
+      d.fail_sync_at = d.syncs + 2;
+      raft::file_log_failure why;
+      CHECK(refused(reopened(d, small(), &why)));
+      CHECK(why.file == "dir/log-0000000000000002");
+      d.revive();
+    }
+    std::string shown;
+    {
+      auto log = test::open(d);
+      CHECK(log.last_index() == index_t{9});
+      shown = test::describe(log);
+    }
+    d.crash({});
+    CHECK(reopened(d, small()) == shown);
+  }
+}
+
+TEST_CASE("open: spare segments are numbered on") {
+  raft::file_log_options o = small();
+  o.spare_segments = 0;
+  disk d;
+  { const auto log = test::open(d, o); }  // fills the next segment
+  REQUIRE(names_of(d, "spare-").size() == 1);
+  auto spare = d.names.extract(names_of(d, "spare-").front());
+  spare.key() = "spare-0000000000000041";
+  d.names.insert(std::move(spare));
+  d.durable_names = d.names;
+  d.revive();
+  {
+    auto log = test::open(d, o);
+    propose_and_sync(log, 100);
+  }
+  CHECK(names_of(d, "spare-") == std::vector<std::string>{"spare-0000000000000042"});
+}
+
+// ---------------------------------------------------------------------------------------- what lies behind the end
+
+namespace {
+
+/// What opening a log comes to, whose last batch is followed, `distance` bytes further on, by the header of one that is
+/// whole, and has no items.
+std::string with_header_behind(std::uint64_t distance, const wal::batch_header& behind, std::size_t room) {
+  raft::file_log_options o = small();
+  o.record_syncs = false;
   disk d;
   {
-    auto log = test::open(d);  // its segment ends with a batch that says how far it was synced
-    for (int i = 0; i < 7; ++i) propose_and_sync(log, 1000);
+    auto log = test::open(d, o);
+    propose_and_sync(log, 8192 - room - 552 - 80);  // behind the segment's header and the batch of the opening
   }
-  {
-    auto log = test::open(d, never);
-    propose_and_sync(log, 6000);  // in a segment of its own
-    propose_and_sync(log, 10);
-    REQUIRE(files_named(d, "log-") == 2);
-  }
+  auto& bytes = d.content("log-0000000000000001");
+  const auto last = batches_of(bytes, d.identity).back();
+  REQUIRE(last.first + last.second == 8192 - room);
+  std::vector<std::byte> batch(wal::batch_header_bytes);
+  wal::seal_batch(batch.data(), batch.size(), behind, wal::seed_of(d.identity));
+  std::copy(batch.begin(), batch.end(), bytes.end() - static_cast<std::ptrdiff_t>(room - distance));
+  d.settle_content();
   d.revive();
-  std::string shown;
-  {
-    auto log = test::open(d);
-    CHECK(log.last_index() == index_t{9});
-    shown = test::describe(log);
+  raft::file_log_failure why;
+  const std::string shown = reopened(d, o, &why);
+  if (refused(shown)) CHECK(why.why.detail == 8192 - room);
+  return refused(shown) ? "refused" : "cut";
+}
+
+wal::batch_header header(std::uint64_t number, std::uint64_t durable, std::uint32_t epoch) {
+  wal::batch_header h;
+  h.sequence = 1;
+  h.number = number;
+  h.durable = durable;
+  h.epoch = epoch;
+  return h;
+}
+
+}  // namespace
+
+TEST_CASE("damage: behind the end, what shows that the missing batch was there is damage, and what does not is cut") {
+  // Batches 1 and 2 are there, of epoch 1; the missing one is number 3.
+  for (const std::uint64_t distance : {8U, 64U}) {
+    CAPTURE(distance);
+    CHECK(with_header_behind(distance, header(4, 3, 1), 120) == "refused");  // written when it was synced
+    CHECK(with_header_behind(distance, header(4, 2, 1), 120) == "cut");      // of a log that does not sync
+    CHECK(with_header_behind(distance, header(3, 2, 1), 120) == "refused");  // itself, in another place
+    CHECK(with_header_behind(distance, header(2, 1, 1), 120) == "refused");  // one from before, doubled
+    CHECK(with_header_behind(distance, header(2, 1, 0), 120) == "cut");      // of an earlier opening, cut then
+    CHECK(with_header_behind(distance, header(4, 2, 2), 120) == "cut");
+    CHECK(with_header_behind(distance, header(4, 2, 3), 120) == "refused");  // of an opening that never was
   }
-  d.crash({});
-  CHECK(reopened(d, small()) == shown);
+  CHECK(with_header_behind(0, header(5, 3, 1), 40) == "refused");  // to the last byte of the segment
+  CHECK(with_header_behind(0, header(5, 2, 0), 40) == "cut");
+}
+
+TEST_CASE("damage: a batch that says to be longer than its file is torn, though what there is of it sums up") {
+  raft::file_log_options o = small();
+  o.record_syncs = false;
+  disk d;
+  {
+    auto log = test::open(d, o);
+    propose_and_sync(log, 100);
+  }
+  auto& bytes = d.content("log-0000000000000001");
+  const auto last = batches_of(bytes, d.identity).back();
+  bytes.resize(last.first + last.second);
+  wal::batch_header h = header(2, 1, 1);
+  h.length = static_cast<std::uint32_t>(last.second) - 40 + 8;
+  std::byte* const at = bytes.data() + last.first;
+  raft::detail::store_le(at + 8, h.length);
+  raft::detail::store_le(at, raft::detail::crc32c(at + 4, 36, wal::seed_of(d.identity)));
+  d.settle_content();
+  d.revive();
+  CHECK(reopened(d, o).find("last=0 ") != std::string::npos);
 }

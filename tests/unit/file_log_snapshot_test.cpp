@@ -492,7 +492,7 @@ TEST_CASE("read_snapshot: a block is read from the disk once, for all pieces of 
 }
 
 TEST_CASE("read_snapshot: after a block that could not be read, the others are what they are") {
-  const std::string image = pattern(2 * 65536);
+  const std::string image = pattern(2 * 65536 - 10);
   test::disk d = disk_with(image, 4, three_voters());
   d.revive();
   auto log = open(d);

@@ -2,10 +2,12 @@
 
 // Small tools over the seam `Files`: a file that closes itself, whole reads and writes, and the account of what failed.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <raft/bytes.hpp>
 #include <raft/file_log/posix_files.hpp>
@@ -87,6 +89,22 @@ template <class Files>
   const auto f = files.open(path, mode);
   if (!f) return f.error();
   return file_handle<Files>{files, *f};
+}
+
+/// Writes the bytes [at, end) of a file, or as many of them as there are, over themselves. After a sync that failed, a
+/// read goes on to show what was not written; the next sync succeeds, and says nothing about it.
+template <class Files>
+[[nodiscard]] result<void> write_anew(const file_handle<Files>& file, std::uint64_t at, std::uint64_t end) {
+  std::vector<std::byte> piece(std::size_t{1} << 20);
+  while (at < end) {
+    const std::uint64_t rest = std::min<std::uint64_t>(piece.size(), end - at);
+    const auto n = file.read(piece.data(), static_cast<std::size_t>(rest), at);
+    if (!n) return n.error();
+    if (*n == 0) break;
+    if (auto written = file.write(piece.data(), *n, at); !written) return written;
+    at += *n;
+  }
+  return {};
 }
 
 /// Remembers the first failure, with its file, and passes each on.

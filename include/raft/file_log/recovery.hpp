@@ -13,9 +13,10 @@
 //   - the file `synced`, which names the last batch that was synced.
 // So damage is told from a torn write except where it takes all batches from some place to the end of the log, and
 // `synced` does not name them: it is written after each sync, without one, so it knows all syncs when a process is
-// killed, and those of the last half minute may be missing from it when the power fails. Each opening syncs what it
-// found and then writes a batch of its own, which ends the doubt. With sync_policy::never nothing is ever known to be
-// synced, and only what is missing at the end of the last segment is cut.
+// killed, and those of the last half minute may be missing from it when the power fails. Each opening writes anew
+// what nothing says was synced, syncs all and then writes a batch of its own, which ends the doubt. With
+// sync_policy::never nothing is ever known to be synced, and only what is missing at the end of the last segment is
+// cut.
 //
 // A batch whose checksum holds and whose content contradicts what is before it is damage as well (`replay.hpp`).
 
@@ -108,8 +109,12 @@ class recovery {
   [[nodiscard]] log_end& end() noexcept { return end_; }
   /// Files that are not part of the log any more.
   [[nodiscard]] const std::vector<std::string>& leftovers() const noexcept { return leftovers_; }
-  /// From here to the end of the last segment, nothing says that the batches were synced.
-  [[nodiscard]] std::uint64_t unconfirmed() const noexcept { return synced_ >= end_.number ? end_.used : unconfirmed_; }
+  /// From where on nothing says that what was found was ever synced; nothing if all of it was.
+  [[nodiscard]] std::optional<place_on_disk> unconfirmed() const noexcept {
+    return synced_ < end_.number ? std::optional{unconfirmed_} : std::nullopt;
+  }
+  /// Whether nothing says that the snapshot's file was: it is before the batch is written that speaks of it.
+  [[nodiscard]] bool snapshot_unconfirmed() const noexcept { return snapshot_batch_ > std::max(confirmed_, synced_); }
 
  private:
   // ---- segments
@@ -118,7 +123,7 @@ class recovery {
   /// the machine stopped; if it was not, entries will be missing.
   bool scan(const std::vector<std::uint64_t>& sequences) {
     std::size_t oldest = sequences.size() - 1;
-    while (oldest > 0 && sequences[oldest - 1] + 1 == sequences[oldest]) --oldest;
+    while (oldest != 0 && sequences[oldest - 1] + 1 == sequences[oldest]) --oldest;
     for (std::size_t i = 0; i < oldest; ++i) leftovers_.push_back(path_of(sequences[i]));
     for (std::size_t i = oldest; i < sequences.size(); ++i) {
       if (!scan_segment(sequences[i], i + 1 == sequences.size())) return false;
@@ -141,7 +146,6 @@ class recovery {
     segment_on_disk segment{sequence, *size, index_t{}};
     if (options_.sync == sync_policy::never) segment.bytes = std::max(segment.bytes, options_.segment_bytes);
     end_.used = header->data_offset;
-    unconfirmed_ = header->data_offset;
     for (;;) {
       const auto more = scan_batch(segment);
       if (!failures_.good(more, path)) return false;
@@ -163,7 +167,7 @@ class recovery {
   bool join(const std::string& path, const segment_header& h) {
     if (!replay_) {
       end_.identity = h.identity;
-      end_.number = h.first_batch - 1;
+      end_.number = snapshot_batch_ = h.first_batch - 1;
       end_.epoch = h.epoch;
       if (h.first_batch == 0 || !consistent(h.state)) {
         return refuse(path, damaged(segment_header_bytes, "the state in a segment's header contradicts itself"));
@@ -198,8 +202,13 @@ class recovery {
     if (all->size() < batch_header_bytes + std::uint64_t{h.length}) return false;
     const payload items = all->subspan(batch_header_bytes);
     if (crc32c(items.data(), items.size(), seed()) != h.body_crc) return false;
+    const index_t snapshot = replay_->snapshot().index;
     if (!replay_->apply(items, segment.highest)) return damaged(end_.used, "a batch contradicts what is before it");
-    if (h.durable + 1 >= h.number) unconfirmed_ = end_.used;
+    if (replay_->snapshot().index != snapshot) snapshot_batch_ = h.number;
+    if (h.durable != 0 && h.durable + 1 >= h.number) {
+      confirmed_ = h.durable;
+      unconfirmed_ = {end_.segments.size(), end_.used};
+    }
     end_.used += all->size();
     end_.number = h.number;
     end_.epoch = h.epoch;
@@ -281,8 +290,10 @@ class recovery {
   file_window<Files> window_{};
   std::optional<replay> replay_{};
   log_end end_{};
-  std::uint64_t unconfirmed_ = 0;
-  std::uint64_t synced_ = 0;
+  place_on_disk unconfirmed_{};       ///< Behind the last batch that a later one says was synced.
+  std::uint64_t confirmed_ = 0;       ///< The number of that batch.
+  std::uint64_t synced_ = 0;          ///< The one that the file `synced` names.
+  std::uint64_t snapshot_batch_ = 0;  ///< The one that placed the snapshot.
   std::vector<std::string> leftovers_{};
 };
 

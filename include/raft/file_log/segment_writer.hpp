@@ -65,6 +65,12 @@ struct log_end {
   std::uint64_t next_spare = 1;             ///< Greater than the number in any spare's name.
 };
 
+/// A place in a log on disk.
+struct place_on_disk {
+  std::size_t segment = 0;  ///< Counted from the oldest one.
+  std::uint64_t offset = 0;
+};
+
 template <class Files>
 class segment_writer {
  public:
@@ -84,13 +90,18 @@ class segment_writer {
     return true;
   }
 
-  /// Writes the bytes from `offset` to the end of the log anew and syncs them: after a sync that failed, or a process
-  /// that ended before one, a read shows what the disk may not have.
-  [[nodiscard]] bool confirm(std::uint64_t offset) {
-    std::vector<std::byte> tail(static_cast<std::size_t>(end_.used - offset));
-    const auto n = current_.read(tail.data(), tail.size(), offset);
-    return good(n, current_path_) && good(current_.write(tail.data(), *n, offset), current_path_) &&
-           sync(current_, current_path_);
+  /// Writes all from a place to the end of the log anew and syncs it: after a sync that failed, in this process or one
+  /// before it, a read shows what the disk may not have.
+  [[nodiscard]] bool confirm(const place_on_disk& from) {
+    for (std::size_t i = from.segment; i < end_.segments.size(); ++i) {
+      const segment_on_disk& s = end_.segments[i];
+      const std::string name = path(name_of("log-", s.sequence));
+      file_handle<Files> file;
+      if (!open(file, name, open_mode::write)) return false;
+      const std::uint64_t end = i + 1 == end_.segments.size() ? end_.used : s.bytes;
+      if (!good(write_anew(file, i == from.segment ? from.offset : 0, end), name) || !sync(file, name)) return false;
+    }
+    return true;
   }
 
   /// Opens the file `synced`. Call after the directory holds a segment.

@@ -175,6 +175,14 @@ class snapshot_files {
     return !syncs() || !current_.file.is_open() || failures.good(current_.file.sync(), current_.path);
   }
 
+  /// Writes the current snapshot anew and syncs it, where nothing says that it was: see segment_writer::confirm.
+  bool confirm_current(failure_account& failures) {
+    if (!syncs() || !current_.file.is_open()) return true;
+    const auto file = open_file(files_, current_.path, open_mode::write);
+    return failures.good(file, current_.path) && failures.good(write_anew(*file, 0, UINT64_MAX), current_.path) &&
+           failures.good(file->sync(), current_.path);
+  }
+
   /// Readies a resumed snapshot for being written on: writes what is there anew, as a sync before the restart may have
   /// failed, which a read does not show; and makes sure that no block behind them counts after the next restart.
   bool confirm(failure_account& failures) {
