@@ -495,6 +495,13 @@ TEST_CASE("step(fetched): what the log does not hold is refused") {
   CHECK(b->picture() == before);
 }
 
+TEST_CASE("step(fetched): a single entry is reported like many, up to the last one") {
+  auto b = with_cold_log();
+  b->log().cold = false;
+  CHECK(b->fetched(4_i, 4_i));
+  CHECK(b->applied() == 4_i);
+}
+
 TEST_CASE("hand_over: an entry that is lost stops the node, and says why") {
   auto b = with_cold_log();
   b->log().unreadable = {errc::corrupt, nobody, 17, "the segment is damaged"};

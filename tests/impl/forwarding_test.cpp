@@ -53,6 +53,35 @@ TEST_CASE("propose_anywhere: a follower sends the command to the leader, and its
   CHECK(c[1].machine().forwards.empty());
 }
 
+TEST_CASE("propose_anywhere: the commands of a server that starts anew are other ones than those before") {
+  const auto session_of = [](ms start_of_time, std::uint64_t seed) {
+    cluster c{3, {.seed = seed}};
+    c.elect(1);
+    c.jump(start_of_time);
+    c.restart(2);
+    c.pass(60);
+    CHECK(c[2].propose_anywhere("x", 7));
+    const auto sent = among(c.mail(), kind<forwarded_proposal>());
+    REQUIRE(sent.size() == 1);
+    return sent[0].as<forwarded_proposal>().session;
+  };
+  CHECK(session_of(10, 1) == session_of(10, 1));
+  CHECK(session_of(10, 1) != session_of(11, 1));  // by the time
+  CHECK(session_of(10, 1) != session_of(10, 2));  // or by the seed
+
+  cluster c{3};
+  c.elect(1);
+  c.spread();
+  CHECK(c[2].propose_anywhere("before", 7));
+  c.spread();
+  c.restart(2);
+  c.pass(60);
+  REQUIRE(c[2].leader() == 1_n);
+  CHECK(c[2].propose_anywhere("after", 7));
+  c.spread();
+  CHECK(c[1].state() == "before;after;");
+}
+
 TEST_CASE("propose_anywhere: what is sent on, and how each one ends, can be watched") {
   auto b = follower_of_one();
   CHECK(b->propose_anywhere("x", 7));

@@ -843,6 +843,22 @@ TEST_CASE("send_append: entries that are not at hand are sent as soon as they ar
   }
 }
 
+TEST_CASE("send_append: what an acknowledgement let go, and was not at hand, leaves when it is reported") {
+  auto a = leader_of(2);
+  CHECK(a->propose("x"));
+  CHECK(a->propose("y"));  // gathers, since a message is under way
+  a->pass(50);
+  REQUIRE(carried(*a, 2) == "2:x 3:y ");
+  a->take_mail();
+  CHECK(a->propose("z"));
+  a->log().cold = true;
+  CHECK(a->step(say(2_n, 1_n, 1_t, matched(2_i))));
+  CHECK(carried(*a, 2).empty());
+  a->log().cold = false;
+  CHECK(a->fetched(4_i, 4_i));  // another message is still under way
+  CHECK(carried(*a, 2) == "4:z ");
+}
+
 TEST_CASE("status: a peer's match stays below next, and next does not pass the log's end") {
   cluster c{3};
   c.elect(1);

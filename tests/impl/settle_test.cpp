@@ -60,11 +60,12 @@ TEST_CASE("queue: a vote leaves when it is durable, not before [B152] [B157]") {
 TEST_CASE("queue: what others send while the disk stalls does not fill the memory") {
   auto b = follower();
   CHECK(b->step(say(1_n, 2_n, 5_t, request_vote{9_i, 4_t})));  // a vote that is not stored
-  for (int n = 0; n < 20000; ++n) CHECK(b->step(say(3_n, 2_n, 5_t, request_pre_vote{9_i, 4_t})));
+  for (std::size_t n = 0; n < waiting::most_outgoing + 10; ++n)
+    CHECK(b->step(say(3_n, 2_n, 5_t, request_pre_vote{9_i, 4_t})));
   CHECK(b->take_mail().empty());
   CHECK(b->persisted());
   const std::vector<letter> left = b->take_mail();
-  CHECK(left.size() <= 4096);
+  CHECK(left.size() == waiting::most_outgoing);
   CHECK(among(left, kind<request_vote_reply>()).size() == 1);  // what waited first has its place
   CHECK(b->step(say(3_n, 2_n, 5_t, request_pre_vote{9_i, 4_t})));
   CHECK(b->take_mail().size() == 1);
@@ -149,6 +150,15 @@ TEST_CASE("queue: an acknowledgement leaves when its entries are durable, and al
   CHECK(b->take_mail().empty());  // the second write alone is no log
   CHECK(b->persisted(marks[0], marks[0]));
   CHECK(b->all<append_entries_reply>().back() == matched(2_i));
+}
+
+TEST_CASE("queue: an acknowledgement does not wait for what was written after its entries") {
+  auto b = follower();
+  CHECK(b->step(append(1_n, 2_n, 1_t, {}, 0_i, {no_op(1)})));
+  CHECK(b->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 0_i, {{1, "x"}})));
+  const mark_t first = b->log().under_way().front();
+  CHECK(b->persisted(first, first));
+  CHECK(b->only<append_entries_reply>() == matched(1_i));
 }
 
 TEST_CASE("superseded: one sync of many appends is answered once, by the last of them") {
@@ -327,6 +337,34 @@ TEST_CASE("send: a leader's appends leave while its own write is under way") {
   CHECK(mail[1] == append(1_n, 3_n, 1_t, {1_i, 1_t}, 1_i, {{1, "x"}}));
 }
 
+TEST_CASE("send_now: a transport that takes envelopes and bodies is sent what any other is") {
+  const auto story_of = [](bool bodies) {
+    setup how = small_chunks();
+    how.bodies = bodies;
+    cluster c{3, how};
+    c.isolate(3);
+    c.elect(1);
+    CHECK(c[1].propose({"a", "b"}));
+    c.spread();
+    CHECK(c[1].take_snapshot());
+    c.heal();
+    std::vector<letter> sent;
+    for (int turn = 0; turn < 40; ++turn) {
+      c.jump(10);
+      c[1].tick();
+      sent.insert(sent.end(), c.mail().begin(), c.mail().end());
+      c.deliver(any);
+    }
+    CHECK(c[3].state() == "a;b;");
+    return sent;
+  };
+  const auto by_bodies = story_of(true);
+  CHECK_FALSE(among(by_bodies, kind<append_entries>()).empty());
+  CHECK_FALSE(among(by_bodies, kind<append_entries_reply>()).empty());
+  CHECK_FALSE(among(by_bodies, kind<install_snapshot>()).empty());
+  CHECK(by_bodies == story_of(false));
+}
+
 TEST_CASE("send: a leader whose write lags commits with the others, and a crash of it loses nothing [B69]") {
   cluster c{3, deferred()};
   c.elect(1);
@@ -403,6 +441,9 @@ TEST_CASE("fail: a failed write stops the node, and it says nothing any more [B1
     const bool before_any_answer =
         std::string(step) == "store" || std::string(step) == "append" || std::string(step) == "truncate";
     CHECK(b->take_mail().size() == (before_any_answer ? 0U : 1U));
+    CHECK(b->status().waiting_messages == 0);
+    CHECK(b->log().writes.back() == step);  // nothing is written behind it
+    if (before_any_answer) CHECK(b->told<events::log_truncated>().size() == (std::string(step) == "append" ? 1 : 0));
     REQUIRE(b->told<events::node_failed>().size() == 1);
     CHECK(b->told<events::node_failed>()[0].why.code == errc::io);
     CHECK(b->status().failure.code == errc::failed);

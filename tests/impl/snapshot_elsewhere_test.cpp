@@ -222,7 +222,10 @@ TEST_CASE("restores_elsewhere: meanwhile heartbeats are answered and entries tak
     CHECK(b->state().empty());
     CHECK(b->applied() == 0_i);
     CHECK(b->deadline() > b->now());  // Nothing is to be done.
-    CHECK(b->take_snapshot().error().code == errc::not_ready);
+    const auto taken = b->take_snapshot();
+    REQUIRE_FALSE(taken);
+    CHECK(taken.error().code == errc::not_ready);
+    CHECK(taken.error().what == std::string("a snapshot of the leader is being installed"));
     CHECK(b->machine().restored.empty());
     CHECK(b->restored(9_i));
     CHECK(b->machine().restored == std::vector{9_i});
@@ -245,6 +248,21 @@ TEST_CASE("restores_elsewhere: late, early and repeated words do no harm") {
   CHECK(b->restored(9_i));  // Told twice: it does not go back.
   CHECK(b->applied() == 10_i);
   CHECK(b->state() == "s;x;");
+}
+
+TEST_CASE("restores_elsewhere: what was asked for and is being restored is not taken in again") {
+  auto b = start(3_n, {.term = 1, .members = voters(3)}, patient());
+  CHECK(b->step(append(1_n, 3_n, 1_t, {}, 2_i, {no_op(1), {1, "a"}})));
+  REQUIRE(b->request_snapshot().value() == 2_i);
+  CHECK(b->step(whole({2_i, 1_t}, "a;")));
+  REQUIRE(b->machine().asked_to_restore == std::vector{2_i});
+  const auto writes = b->log().writes;
+  b->take_mail();
+  CHECK(b->step(whole({2_i, 1_t}, "a;")));  // doubled on the way
+  CHECK(b->only<install_snapshot_reply>().installed);
+  CHECK(b->log().writes == writes);
+  CHECK(b->restored(2_i));
+  CHECK(b->state() == "a;");
 }
 
 TEST_CASE("restores_elsewhere: another snapshot that comes meanwhile is restored next") {

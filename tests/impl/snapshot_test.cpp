@@ -479,6 +479,20 @@ TEST_CASE("write_chunk: a chunk in the middle without its beginning asks for the
   CHECK(c->last() == 9_i);
 }
 
+TEST_CASE("write_chunk: a crash between the last byte and the end costs no byte: that is asked for, and it ends") {
+  setup how;
+  how.deferred = true;
+  auto before = follower({}, 1, how);
+  CHECK(before->step(chunk(1_n, 3_n, 1_t, {9_i, 1_t}, voters(3), "01234567", 0, 8)));
+  auto c = try_start(3_n, before->log().disk());
+  REQUIRE(c);
+  REQUIRE((*c)->log().snapshot().index == 0_i);
+  CHECK(answer(**c, chunk(2_n, 3_n, 2_t, {9_i, 1_t}, voters(3), "01234567", 0, 4)) ==
+        install_snapshot_reply{9_i, 7, 8, false, 0});
+  CHECK(answer(**c, chunk(2_n, 3_n, 2_t, {9_i, 1_t}, voters(3), "01234567", 8, 4)).installed);
+  CHECK((*c)->state() == "01234567");
+}
+
 TEST_CASE("write_chunk: chunks of two snapshots are not mixed") {
   auto c = follower({}, 1);
   const auto part = [&](std::uint64_t id, after at, std::string_view image, std::size_t offset) {
@@ -538,6 +552,14 @@ TEST_CASE("on_install_snapshot: a longer log that agrees stays whole [B80]") {
   CHECK(c->shape() == "[1:1][2:1][3:1][4:1]");
   CHECK(c->commit() == 2_i);
   CHECK(c->state() == "a;b;");  // what it has says the same
+}
+
+TEST_CASE("on_install_snapshot: what the log holds, to its last entry, is committed and not written again") {
+  auto c = follower({{1, "a"}, {1, "b"}}, 1);
+  CHECK(answer(*c, chunk(1_n, 3_n, 1_t, {2_i, 1_t}, voters(3), "image", 0, 3)) ==
+        install_snapshot_reply{2_i, 7, 5, true, 0});
+  CHECK(c->log().writes.empty());
+  CHECK(c->commit() == 2_i);
 }
 
 TEST_CASE("install: a log that differs goes, all of it [B81]") {
@@ -618,6 +640,9 @@ TEST_CASE("on_install_snapshot_reply: impossible answers are refused, others do 
   // The end without the word that it is installed: it is asked until that is said.
   c.drop();
   CHECK(c[1].step(say(3_n, 1_n, 1_t, install_snapshot_reply{11_i, id, c[1].log().snapshot().size, false, 0})));
+  const auto last = among(c.mail(), to(3) && kind<install_snapshot>());
+  REQUIRE(last.size() == 1);
+  CHECK(last[0].as<install_snapshot>().offset == c[1].log().snapshot().size);
   CHECK(c[1].peer(3).match < 11_i);
   c.pass(2000);
   CHECK(c[3].state() == c[1].state());
@@ -689,6 +714,16 @@ TEST_CASE("on_install_snapshot: a snapshot that contradicts what is committed is
   }
   CHECK(c->picture() == before);
   CHECK(c->take_mail().empty());
+}
+
+TEST_CASE("check_body: a snapshot at the place where the log begins has the term that is known of it") {
+  const stored log{
+      .term = 5, .members = voters(3), .log = {{2, "d"}, {4, "e"}}, .base = {3_i, 2_t}, .snapshot = {4_i, 2_t}};
+  auto c = start(3_n, log);
+  const auto taken = c->step(chunk(1_n, 3_n, 5_t, {3_i, 3_t}, voters(3), "image", 0, 5));
+  REQUIRE_FALSE(taken);
+  CHECK(taken.error().code == errc::impossible);
+  CHECK(answer(*c, chunk(1_n, 3_n, 5_t, {3_i, 2_t}, voters(3), "image", 0, 5)).installed);
 }
 
 TEST_CASE("check_body: a chunk that cannot be is refused and changes nothing") {

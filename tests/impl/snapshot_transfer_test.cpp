@@ -241,6 +241,7 @@ TEST_CASE("send_snapshot: each answer of the follower is a sign of life, and whe
   a->pass(600);
   REQUIRE(a->offered().size() == 2);
   CHECK(a->offered()[1].as<install_snapshot>().offset == 16);
+  CHECK(std::ranges::equal(a->offered()[1].as<install_snapshot>().configuration, head.configuration));
 }
 
 TEST_CASE("send_snapshot: words about others, or of another snapshot, do nothing") {
@@ -281,6 +282,18 @@ TEST_CASE("send_chunk: one that nobody answers is sent again after the shortest 
   CHECK(chunks_in(*a) == 0);
   a->pass(1);
   CHECK(chunks_in(*a) == 1);
+}
+
+TEST_CASE("send_chunk: a chunk tells the round, so no heartbeat goes beside it") {
+  auto a = with_snapshot(3, chunks_of(16));
+  lags(*a, 2_n);
+  const auto first = among(a->take_mail(), to(2) && kind<install_snapshot>());
+  REQUIRE(first.size() == 1);
+  a->pass(150);  // both are due
+  const auto sent = among(a->take_mail(), to(2));
+  REQUIRE(sent.size() == 1);
+  REQUIRE(sent[0].is<install_snapshot>());
+  CHECK(sent[0].as<install_snapshot>().round == first[0].as<install_snapshot>().round + 1);
 }
 
 TEST_CASE("on_install_snapshot_reply: echoes a round like any answer, and so confirms reads") {
@@ -527,6 +540,17 @@ TEST_CASE("on_snapshot_request: late, doubled and hostile ones cost a chunk at m
   CHECK(c[1].picture() == picture);
 }
 
+TEST_CASE("on_snapshot_request: who has a snapshot of all that the leader has may ask for the next one, not for more") {
+  cluster c = settled();
+  const index_t end = c[1].last().next();
+  c[1].events.clear();
+  CHECK(c[1].step(say(3_n, 1_n, 1_t, install_snapshot_reply{end, 0, 0, false, 0})));
+  REQUIRE(c[1].told<events::snapshot_wanted>().size() == 1);
+  CHECK(c[1].told<events::snapshot_wanted>()[0].index == end);
+  const auto more = c[1].step(say(3_n, 1_n, 1_t, install_snapshot_reply{end.next(), 0, 0, false, 0}));
+  CHECK(more.error().code == errc::impossible);
+}
+
 TEST_CASE("on_snapshot_request: a server that lost its log is sent nothing") {
   cluster c = settled();
   CHECK(c[1].take_snapshot());
@@ -583,6 +607,31 @@ TEST_CASE("compact_log: entries of different sizes; the newest stay") {
   for (const std::size_t size : {1U, 100U, 300U, 1U, 100U, 1U}) CHECK(a->propose(std::string(size, 'x')));
   CHECK(a->take_snapshot());
   CHECK(a->shape() == "[5:1][6:1][7:1]");
+}
+
+TEST_CASE("compact_log: the bytes that stay are counted in every piece of the log") {
+  const std::string large(1000, 'x');
+  const std::vector<written> log(12, written{1, large});  // more than two of the log's pieces
+  setup how;
+  how.options.trailing_entries = 100;
+  how.options.trailing_bytes = 5 * entry_bytes(large.size());
+  auto a = start(1_n, {.term = 1, .members = voters(1), .log = log}, how);
+  REQUIRE(a->log().view(1_i, 12_i, UINT32_MAX)->count() < 6);
+  win(*a);
+  CHECK(a->take_snapshot());
+  CHECK(a->shape() == "[9:1][10:1][11:1][12:1][13:2]");
+}
+
+TEST_CASE("compact_log: entries that turn cold while they are weighed stay") {
+  setup how;
+  how.options.trailing_entries = 3;
+  how.options.trailing_bytes = 1;
+  auto a = start(1_n, {.members = voters(1)}, how);
+  win(*a);
+  for (int k = 0; k < 9; ++k) CHECK(a->propose("x"));
+  a->log().views_left = 1;
+  CHECK(a->take_snapshot());
+  CHECK(a->shape() == "[8:1][9:1][10:1]");
 }
 
 TEST_CASE("compact_log: entries that are not at hand are counted, not weighed") {

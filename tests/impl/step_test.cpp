@@ -196,6 +196,18 @@ TEST_CASE("check_stored_state: a state that contradicts itself is refused") {
   CHECK(refused(broken) == errc::inconsistent_state);
 }
 
+TEST_CASE("check_stored_state: of what a snapshot covers the configuration is its own, whatever an entry holds") {
+  memory_log log = stored{.term = 1, .members = voters(3)}.build();
+  const payload none{};
+  CHECK(log.append(1_t, entry_kind::configuration, std::span{&none, 1}));
+  CHECK(log.begin_snapshot({1_i, 1_t, voters(3), 0, 0}));
+  CHECK(log.finish_snapshot());
+  REQUIRE(log.first_index() == 1_i);
+  const auto a = try_start(1_n, std::move(log));
+  REQUIRE(a);
+  CHECK((*a)->status().configuration == voters(3));
+}
+
 TEST_CASE("create: a server starts from any consistent state") {
   const stored full{.term = 7,
                     .vote = 2,

@@ -21,6 +21,15 @@ struct mailbox {
   }
 };
 
+/// Gets by envelope and body what does not wait.
+struct body_mailbox : mailbox {
+  using mailbox::send;
+  template <class Body>
+  void send(const envelope& m, const Body& body) {
+    send(message{m.from, m.to, m.term, message_body{std::in_place_type<Body>, body}});
+  }
+};
+
 struct carrier_mailbox : mailbox {
   bool send_snapshot(const envelope& m, const install_snapshot& head) {
     where->offered.push_back(keep(message{m.from, m.to, m.term, head}));
@@ -137,6 +146,9 @@ result<std::unique_ptr<server>> try_start(node_id id, memory_log log, const setu
   if (how.carrier) {
     return try_start_as<durable_test_log, recorder, carrier_mailbox>(id, std::move(log), how, machine,
                                                                      std::move(where));
+  }
+  if (how.bodies) {
+    return try_start_as<durable_test_log, recorder, body_mailbox>(id, std::move(log), how, machine, std::move(where));
   }
   if (how.patient && how.deferred) {
     return try_start_as<deferred_test_log, patient_recorder>(id, std::move(log), how, machine, std::move(where));

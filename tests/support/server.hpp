@@ -48,6 +48,7 @@ struct setup {
   bool deferred = false;   ///< Writes complete when the test says so.
   bool elsewhere = false;  ///< The machine executes when the test says so.
   bool carrier = false;    ///< The transport carries snapshots out of band.
+  bool bodies = false;     ///< The transport takes envelopes and bodies.
   bool patient = false;    ///< The machine is filled from a snapshot when the test says so.
   std::uint64_t seed = 1;
 };

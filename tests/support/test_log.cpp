@@ -55,6 +55,8 @@ std::vector<written> read(const memory_log& log) {
 
 result<entries> test_log::view(index_t from, index_t to, std::uint32_t max_bytes) const {
   if (unreadable.code != errc{}) return unreadable;
+  if (views_left == 0U) return {errc::not_at_hand, "the entries have turned cold"};
+  if (views_left) --*views_left;
   const auto at_hand = image_.configurations();
   if (cold && std::find(at_hand.begin(), at_hand.end(), from) == at_hand.end()) {
     asked.push_back(from);

@@ -89,9 +89,10 @@ class test_log {
   raft::error failure{raft::errc::io, raft::nobody, 5, "the disk is gone"};
   bool cold = false;         ///< Entries are not at hand, but for configurations; nor is the snapshot.
   raft::error unreadable{};  ///< If it has a code: what `view` answers.
-  mutable std::vector<raft::index_t> asked{};  ///< While cold: the first of the entries of each `view`.
-  bool hidden = false;                         ///< The canonical form is empty.
-  bool generous = false;                       ///< `view` shows one entry more than fits.
+  mutable std::vector<raft::index_t> asked{};         ///< While cold: the first of the entries of each `view`.
+  bool hidden = false;                                ///< The canonical form is empty.
+  mutable std::optional<std::uint32_t> views_left{};  ///< If set: after so many views entries are not at hand.
+  bool generous = false;                              ///< `view` shows one entry more than fits.
 
  private:
   struct pending {

@@ -156,9 +156,7 @@ constexpr void RAFT_NODE::send_chunk(leader_role& lead, peer& p) {
   if (p.waiting && now_ - p.sent_at < patience) return;
   const snapshot_meta& snapshot = log_.snapshot();
   if (p.snapshot_id != snapshot.id || p.snapshot_offset > snapshot.size) p.become_snapshot(snapshot.id, now_);
-  if constexpr (carries_snapshots<Transport>) {
-    if (let_carry(lead, p)) return;
-  }
+  if (let_carry(lead, p)) return;
   const bool limited = options_.snapshot_bytes_per_second != 0;
   if (limited && (now_ < lead.pace.free_at() || lead.waits_longer_for_a_chunk(p))) return;
   p.waiting = true;  // Also for bytes that cannot be read: they are tried again as if the chunk had been lost.

@@ -42,7 +42,6 @@ RAFT_NODE_TEMPLATE
 constexpr result<void> RAFT_NODE::check_stored_state() const {
   constexpr auto wrong = [](const char* what) { return result<void>{errc::inconsistent_state, what}; };
   const snapshot_meta& snapshot = log_.snapshot();
-  if (log_.first_index() > log_.last_index().next()) return wrong("the log's first index lies behind its end");
   if (log_.first_index().previous() > snapshot.index) return wrong("entries are compacted that no snapshot covers");
   if (log_.last_index() < snapshot.index) return wrong("the log ends before its snapshot");
   if (log_.term_at(log_.last_index()) > hard_.current_term) return wrong("an entry's term is above the stored term");
@@ -50,7 +49,7 @@ constexpr result<void> RAFT_NODE::check_stored_state() const {
   if (hard_.current_term.value > detail::number_limit) return wrong("the stored term is out of range");
   if (auto legal = validate(snapshot.configuration); !legal) return legal;
   for (const index_t i : std::span<const index_t>(log_.configurations())) {
-    if (i > snapshot.index && !configuration_at(i)) return wrong("a configuration entry holds no legal configuration");
+    if (!configuration_at(i)) return wrong("a configuration entry holds no legal configuration");
   }
   return {};
 }
@@ -60,7 +59,6 @@ constexpr result<void> RAFT_NODE::start() {
   if (auto consistent = check_stored_state(); !consistent) return consistent;
   refresh_configuration();
   const snapshot_meta& snapshot = log_.snapshot();
-  last_applied_ = index_t{};
   if constexpr (requires { machine_.applied_index(); }) last_applied_ = machine_.applied_index();
   if (last_applied_ > log_.last_index()) {
     return {errc::inconsistent_state, "the state machine has applied entries that the log does not hold"};
@@ -74,8 +72,8 @@ constexpr result<void> RAFT_NODE::start() {
   reset_election_timer();
   // Another number at another start, by the seed or by the time: no answer to an earlier incarnation is taken for one.
   const auto start_of_time = static_cast<std::uint64_t>(count_of(duration{now_ - time_point{}}));
-  forwarded_.begin_with((random_ ^ start_of_time << 20) * 0xbf58476d1ce4e5b9U + 1);
-  remote_.begin_with((random_ + start_of_time) * 0x9e3779b97f4a7c15U ^ random_ << 32);
+  forwarded_.begin_with((random_ ^ start_of_time << 20) * 0xbf58476d1ce4e5b9U);
+  remote_.begin_with((random_ ^ start_of_time) * 0x9e3779b97f4a7c15U ^ random_ << 32);
   if (options_.lease_reads) promise_.give(nobody, now_ + options_.election_timeout_min);
   tell(events::started{id_, term(), commit_index_, last_applied_});
   return {};
@@ -169,7 +167,6 @@ constexpr result<void> RAFT_NODE::step(const fetched& f) {
   if (f.first > f.last || f.last > log_.last_index()) {
     return {errc::impossible, "entries are reported at hand that the log does not hold"};
   }
-  entries_awaited_ = false;
   if (auto* lead = std::get_if<leader_role>(&role_)) {
     for (peer& p : lead->peers) p.prompt = true;
     look_at_all(*lead);
