@@ -355,7 +355,7 @@ TEST_CASE("damage: a batch whole in itself that contradicts the log is refused")
 }
 
 TEST_CASE("damage: a segment's header whole in itself that makes no sense is refused") {
-  const image whole{25, 40, 900};
+  image whole{25, 40, 900};
   const auto segments = names_of(whole.d, "log-");
   REQUIRE(segments.size() >= 2);
   const auto refuses = [&](const std::string& name, std::size_t offset, std::uint64_t value) {

@@ -127,20 +127,24 @@ TEST_CASE("failures: at every call of an opening that reads segments and batches
 TEST_CASE("failures: at every call of an opening, of a log that was written without any sync") {
   raft::file_log_options never = small();
   never.sync = raft::sync_policy::never;
-  disk d;
-  std::string shown;
-  {
-    auto log = test::open(d, never);
-    for (int i = 0; i < 12; ++i) propose_and_sync(log, 1500);
-    test::snapshot_at(log, 3, 1, pattern(70000));
-    REQUIRE(log.compact(index_t{3}));
-    REQUIRE(log.sync());
-    for (int i = 0; i < 12; ++i) propose_and_sync(log, 1500);
-    shown = test::describe(log);
+  for (const bool first_segment_there : {true, false}) {
+    CAPTURE(first_segment_there);
+    disk d;
+    std::string shown;
+    {
+      auto log = test::open(d, never);
+      for (int i = 0; i < 6; ++i) propose_and_sync(log, 1500);
+      test::snapshot_at(log, 6, 1, pattern(70000));
+      if (!first_segment_there) REQUIRE(log.compact(index_t{6}));
+      REQUIRE(log.sync());
+      for (int i = 0; i < 6; ++i) propose_and_sync(log, 1500);
+      shown = test::describe(log);
+    }
+    REQUIRE(files_named(d, "log-") >= 2);
+    CHECK((files_named(d, "log-0000000000000001") == 1) == first_segment_there);
+    d.revive();
+    fail_each_call(d, small(), shown);
   }
-  REQUIRE(files_named(d, "log-") >= 4);
-  d.revive();
-  fail_each_call(d, small(), shown);
 }
 
 TEST_CASE("damage: a batch that was synced is missed, wherever behind it the next one lies") {
@@ -367,6 +371,24 @@ TEST_CASE("open: what nothing says was synced is written and synced anew, and no
   // The last batch, of 180 bytes; and the name of the note, which is made.
   CHECK(written_by_opening(without, o) == noted + 1 + 1);
   CHECK(batches_of(d.content("log-0000000000000001"), d.identity).back().second == 184);
+}
+
+TEST_CASE("open: a snapshot is written anew unless a batch behind the one that placed it is there") {
+  for (const bool followed : {false, true}) {
+    CAPTURE(followed);
+    disk d;
+    {
+      auto log = test::open(d);
+      propose_and_sync(log, 100);
+      test::snapshot_at(log, 1, 1, pattern(65536));
+      REQUIRE(log.sync());
+      if (followed) propose_and_sync(log, 100);
+    }
+    d.names.erase("synced");
+    d.durable_names.erase("synced");
+    constexpr std::uint64_t image_sectors = 65536 / test::sector;
+    CHECK((written_by_opening(d, small()) > image_sectors) == !followed);
+  }
 }
 
 TEST_CASE("open: what was written without any sync is there after a crash, once an opening with syncs has shown it") {
