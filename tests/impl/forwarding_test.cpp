@@ -181,6 +181,15 @@ TEST_CASE("propose_anywhere: the time for a fate begins when it is asked, whenev
   CHECK(b->machine().forwards.empty());
   b->pass(1);
   CHECK(b->machine().forwards == told{{7, fate::unknown, {}, 1_n}});
+  auto a = leader_one();
+  const ms began = a->now();
+  a->now() = began + 10;  // the leader has not been called since
+  CHECK(a->propose_anywhere("y", 8));
+  a->now() = began + 609;
+  CHECK(a->step(say(3_n, 1_n, 1_t, matched(1_i))));
+  CHECK(a->machine().forwards.empty());
+  a->pass(1);
+  CHECK(a->machine().forwards == told{{8, fate::unknown, {2_i, 1_t}, nobody}});
 }
 
 TEST_CASE("propose_anywhere: a refusal by the leader means dropped, and says who leads") {

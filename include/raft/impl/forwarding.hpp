@@ -29,8 +29,8 @@ constexpr result<void> RAFT_NODE::propose_anywhere(payload command,
   if (open.index == index_t{}) {
     if (auto possible = check_forwarding(command); !possible) return possible;
     open.leader = leader();
-    now_ = clock_.now();
   }
+  now_ = clock_.now();
   open.give_up = now_ + options_.election_timeout_max + options_.election_timeout_max;
   const std::uint64_t serial = forwarded_.add(open);
   if (open.leader != nobody) {
