@@ -166,6 +166,20 @@ TEST_CASE("damage: files that are gone, cut short, of another log or under anoth
         if (name.rfind("snapshot-", 0) == 0) CHECK(refusal);
       }
     }
+    {  // the snapshot gone, while there is something to tidy up
+      disk d = whole.d;
+      {
+        auto log = test::open(d, small_options());
+        REQUIRE(log.begin_snapshot({raft::index_t{99999}, raft::term_t{2000}, test::three_voters(), 0, 0}));
+        REQUIRE(log.write_snapshot(test::bytes_of(std::string(70000, 'x'))));
+      }
+      const std::string snapshot = names_of(d, "snapshot-").front();
+      d.names["snapshot-0000000000000000"] = d.names.at(snapshot);
+      d.names.erase(snapshot);
+      d.durable_names = d.names;
+      d.revive();
+      CHECK(refused_or(d, ""));
+    }
     {  // all segments gone
       disk d = whole.d;
       for (const auto& name : segments) d.names.erase(name);

@@ -124,6 +124,19 @@ TEST_CASE("failures: at every call of an opening that reads segments and batches
   fail_each_call(d, large_segments(), shown);
 }
 
+TEST_CASE("failures: at every call of an opening that finds an unfinished snapshot with damaged blocks") {
+  const image whole{4, 14, 60};
+  disk d = whole.d;
+  {
+    auto log = test::open(d, test::small_options());
+    REQUIRE(log.begin_snapshot({index_t{99999}, term_t{2000}, three_voters(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of(std::string(4 * 65536, 'x'))));
+  }
+  d.flip_bit(names_of(d, "partial-").front(), 1024 + 65544 + 5, 0);  // then two more lie behind it
+  d.revive();
+  fail_each_call(d, test::small_options(), whole.shown);
+}
+
 TEST_CASE("failures: at every call of an opening, of a log that was written without any sync") {
   raft::file_log_options never = small();
   never.sync = raft::sync_policy::never;
@@ -371,6 +384,30 @@ TEST_CASE("open: what nothing says was synced is written and synced anew, and no
   // The last batch, of 180 bytes; and the name of the note, which is made.
   CHECK(written_by_opening(without, o) == noted + 1 + 1);
   CHECK(batches_of(d.content("log-0000000000000001"), d.identity).back().second == 184);
+}
+
+TEST_CASE("open: without syncs nothing is written anew, and nothing synced, whatever is in doubt") {
+  raft::file_log_options never = small();
+  never.sync = raft::sync_policy::never;
+  disk d;
+  {
+    auto log = test::open(d, never);
+    propose_and_sync(log, 8192);  // the first segment holds no entry, and goes
+    REQUIRE(files_named(d, "log-0000000000000001") == 0);
+  }
+  d.revive();
+  disk with_syncs = d;
+  {
+    auto log = test::open(d, never);
+    test::snapshot_at(log, 1, 1, pattern(70000));
+    REQUIRE(log.sync());
+  }
+  d.revive();
+  const std::uint64_t before = d.changes;
+  const auto log = test::open(d, never);
+  CHECK(d.changes - before == 1);  // the batch of the opening
+  CHECK(d.syncs == 0);
+  CHECK(test::open(with_syncs).last_index() == index_t{1});  // in doubt is all but a snapshot: there is none
 }
 
 TEST_CASE("open: a snapshot is written anew unless a batch behind the one that placed it is there") {

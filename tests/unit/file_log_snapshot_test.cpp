@@ -529,6 +529,39 @@ TEST_CASE("begin_snapshot: one that fails leaves none that is being written") {
   }
 }
 
+TEST_CASE("finish_snapshot: one that fails is refused, whichever call it is, and the snapshot is the former one") {
+  test::disk whole;
+  auto finished = open(whole);
+  propose(finished, 4, "x");
+  snapshot_at(finished, 1, 4, "former");
+  REQUIRE(finished.sync());
+  REQUIRE(finished.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+  REQUIRE(finished.write_snapshot(bytes_of("image")));
+  const std::uint64_t calls = whole.calls;
+  REQUIRE(finished.finish_snapshot());
+  const std::uint64_t all = whole.calls - calls;
+  CHECK(all >= 5);  // the last block, the slot, the sync, the name, and that it lasts
+  for (std::uint64_t call = 1; call <= all; ++call) {
+    CAPTURE(call);
+    test::disk d;
+    auto log = open(d);
+    propose(log, 4, "x");
+    snapshot_at(log, 1, 4, "former");
+    REQUIRE(log.sync());
+    REQUIRE(log.begin_snapshot({index_t{9}, term_t{4}, three_voters(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of("image")));
+    d.fail_at = d.calls + call;
+    const auto done = log.finish_snapshot();
+    REQUIRE(!done);
+    CHECK(done.error().code == errc::io);
+    CHECK(d.calls == d.fail_at);
+    CHECK(log.snapshot().index == index_t{1});
+    CHECK(log.last_index() == index_t{1});
+    d.crash({});
+    CHECK(open(d).snapshot().index == index_t{1});
+  }
+}
+
 TEST_CASE("begin_snapshot: files are numbered on, also after a restart") {
   test::disk d;
   const raft::snapshot_meta meta{index_t{9}, term_t{4}, three_voters(), 0, 0};
