@@ -225,7 +225,8 @@ class file_log {
     if (failed()) return failure().why;
     if (partial().meta.index == index_t{}) return {errc::not_ready, "no snapshot is being written"};
     if (partial().meta.index <= snapshot().index) return {errc::compacted, "the current snapshot reaches as far"};
-    const std::size_t item_bytes = 64 + configuration_bytes(partial().meta.configuration);
+    // As put_snapshot writes it: whether it replaces the log, five numbers, and the members.
+    const std::size_t item_bytes = 48 + detail::wal::round_up(configuration_bytes(partial().meta.configuration), 8);
     if (auto ready = begin_write(item_bytes); !ready) return ready.error();
     const auto meta = parts_->snapshots.finish(parts_->failures);
     if (!meta) return meta.error();

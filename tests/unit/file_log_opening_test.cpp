@@ -137,6 +137,13 @@ TEST_CASE("failures: at every call of an opening that finds an unfinished snapsh
   fail_each_call(d, test::small_options(), whole.shown);
 }
 
+TEST_CASE("failures: at every call of an opening that makes the log") {
+  disk made;
+  const std::string shown = reopened(made, small());
+  REQUIRE_FALSE(refused(shown));
+  fail_each_call(disk{}, small(), shown);
+}
+
 TEST_CASE("failures: at every call of an opening, of a log that was written without any sync") {
   raft::file_log_options never = small();
   never.sync = raft::sync_policy::never;
@@ -152,8 +159,14 @@ TEST_CASE("failures: at every call of an opening, of a log that was written with
       REQUIRE(log.sync());
       for (int i = 0; i < 6; ++i) propose_and_sync(log, 1500);
       shown = test::describe(log);
+      // A snapshot that the log does not come to speak of, and an unfinished one.
+      test::snapshot_at(log, 12, 1, "image");
+      REQUIRE(log.begin_snapshot({index_t{13}, term_t{1}, three_voters(), 0, 0}));
+      REQUIRE(log.write_snapshot(bytes_of(pattern(70000))));
     }
     REQUIRE(files_named(d, "log-") >= 2);
+    REQUIRE(files_named(d, "snapshot-") == 2);
+    REQUIRE(files_named(d, "partial-") == 1);
     CHECK((files_named(d, "log-0000000000000001") == 1) == first_segment_there);
     d.revive();
     fail_each_call(d, small(), shown);

@@ -28,6 +28,7 @@
 
 #include <raft/file_log.hpp>
 #include <support/faulty_disk.hpp>
+#include <support/log_image.hpp>
 #include <support/log_model.hpp>
 #include <support/log_run.hpp>
 
@@ -260,6 +261,60 @@ TEST_CASE("append: refuses more than max_waiting_bytes before a sync, and goes o
   const std::string before = describe(log);
   crash_and_reopen(log, d, o);
   CHECK(describe(log) == before);
+}
+
+TEST_CASE("max_waiting_bytes: what waits and the next write may be as many, and not a byte more") {
+  const auto bytes_on_disk = [](const auto& write) {  // of the batch that waits, if `write` makes it
+    test::disk d;
+    auto log = open(d);
+    write(log);
+    REQUIRE(log.sync());
+    return test::batches_of(d.content("log-0000000000000001"), d.identity).back().second;
+  };
+  const std::string text(3992, 'x');
+  const raft::payload p = bytes_of(text);
+  const auto append = [&p](auto& log) {
+    return log.append(term_t{1}, raft::entry_kind::command, std::span{&p, 1}).has_value();
+  };
+  const auto finish = [](auto& log) { return log.finish_snapshot().has_value(); };
+  const auto write_image = [](auto& log) {
+    REQUIRE(log.begin_snapshot({index_t{1}, term_t{1}, three_voters(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of("image")));
+  };
+  const std::uint64_t waiting = bytes_on_disk([&](auto& log) { REQUIRE(append(log)); });
+  const std::uint64_t item = bytes_on_disk([&](auto& log) {
+                               write_image(log);
+                               REQUIRE(append(log));
+                               REQUIRE(finish(log));
+                             }) -
+                             waiting - raft::detail::wal::item_header_bytes;
+  for (const std::uint64_t less : {0U, 1U}) {
+    CAPTURE(less);
+    test::disk d;
+    raft::file_log_options o = small();
+    o.max_waiting_bytes = waiting + raft::entry_bytes(text.size()) - less;
+    auto log = open(d, o);
+    CHECK(append(log));
+    CHECK(append(log) == (less == 0));
+    test::disk other;
+    o.max_waiting_bytes = waiting + item - less;
+    auto with_image = open(other, o);
+    write_image(with_image);
+    CHECK(append(with_image));
+    CHECK(finish(with_image) == (less == 0));
+  }
+}
+
+TEST_CASE("for_each: shows each entry that it is asked for, with its place, term and bytes") {
+  test::disk d;
+  auto log = open(d);
+  for (const char* text : {"a", "b", "c", "d"}) propose(log, 7, text);
+  std::string shown;
+  log.for_each(index_t{2}, index_t{3}, [&shown](const raft::entry& e) {
+    shown += std::to_string(e.index.value) + ':' + std::to_string(e.term.value) + ':' +
+             std::string(reinterpret_cast<const char*>(e.data.data()), e.data.size()) + ' ';
+  });
+  CHECK(shown == "2:7:b 3:7:c ");
 }
 
 TEST_CASE("prepare_sync: writes go on while the sync is under way, and belong to the next one") {
@@ -716,6 +771,12 @@ TEST_CASE("append: more than 2 GiB in one write are refused before a byte of the
   CHECK(refused.error().code == errc::too_large);
   CHECK(log.last_index() == index_t{});
   CHECK(!log.dirty());
+  // Just 2 GiB are not: they only have to wait.
+  const raft::payload half = gigabyte.first(gigabyte.size() - raft::entry_bytes(0));
+  propose(log, 1, "x");
+  const auto waits = log.append(term_t{1}, raft::entry_kind::command, std::vector<raft::payload>(2, half));
+  REQUIRE(!waits);
+  CHECK(waits.error().code == errc::busy);
 }
 
 TEST_CASE("finish_snapshot: waits for a sync like any other write, and is not lost by that") {
