@@ -347,7 +347,9 @@ class player {
 
   constexpr result<void> start(node_id id, const options<typename Clock::duration>& o, std::uint64_t seed, Log log,
                                StateMachine machine) {
+    const std::size_t before = form_.left().size();
     if (!hand_over({})) return wrong(errc::malformed, "a note that cannot be read");
+    note_end(before);
     auto made =
         node_type::create(id, o, seed, {tape_, {}}, {tape_, std::move(log)}, {tape_, {}}, {tape_, std::move(machine)});
     if (!made) return made.error();
@@ -356,15 +358,10 @@ class player {
   }
 
   constexpr result<void> run() {
-    while (!form_.left().empty()) {
+    while (form_.good() && !form_.left().empty()) {
       const std::size_t before = form_.left().size();
-      sum_.reset();
-      const auto went = one_input<0>(form_.peek());
-      if (!went) return went;
-      if (!form_.good()) {
-        report_.incomplete = before;
-        break;
-      }
+      if (const auto went = one_input<0>(form_.peek()); !went) return went;
+      note_end(before);
     }
     report_.sum = tape_->sum();
     return {};
@@ -373,6 +370,11 @@ class player {
   constexpr report_type take_report() { return std::move(report_); }
 
  private:
+  /// What was read last began so many bytes before the end: if it is not whole, the recording was cut off in it.
+  constexpr void note_end(std::size_t before) {
+    if (!form_.good()) report_.incomplete = before;
+  }
+
   template <std::size_t Place>
   constexpr result<void> one_input(std::uint8_t number) {
     if constexpr (Place == std::tuple_size_v<input_list>) {

@@ -151,7 +151,6 @@ class form_reader {
     skip(n);
   }
   constexpr void operator()(std::span<const payload>& many, std::vector<payload>& held) {
-    held.clear();
     for (std::size_t n = count(1); n != 0 && good_; --n) (*this)(held.emplace_back());
     many = held;
   }
@@ -183,12 +182,11 @@ class form_reader {
     (*this)(from);
     (*this)(to);
     (*this)(term);
-    (*this)(frame);
-    if (!good_) return;
+    (*this)(frame);  // empty, and so no frame, if something was wrong by then
     auto read = decode<checksums::header>(frame, cluster_id{}, recorded_envelope.to, frame.size());
     if (!read || read->bytes != frame.size()) return fail();
     visit_body(read->message.body, [&]<class Body>(const Body& body) {
-      std::destroy_at(&m);
+      static_assert(std::is_trivially_destructible_v<raft::message>, "or the present one has to be destroyed");
       std::construct_at(&m, raft::message{from, to, term, message_body{std::in_place_type<Body>, body}});
     });
   }

@@ -201,10 +201,15 @@ TEST_CASE("replay: what is no recording is refused, and so is another version") 
   busy c{7, 50};
   recorded_server& s = c.servers[0];
   const auto whole = s.bytes;
-  s.bytes[0] ^= std::byte{1};
-  CHECK(initial_log(s.bytes).error().code == errc::malformed);
+  for (std::size_t i = 0; i < 7; ++i) {
+    s.bytes = whole;
+    s.bytes[i] ^= std::byte{1};
+    CHECK(initial_log(s.bytes).error().code == errc::malformed);
+  }
   s.bytes = whole;
   s.bytes[7] = std::byte{2};
+  CHECK(initial_log(s.bytes).error().code == errc::unsupported_version);
+  s.bytes.resize(8);  // the version is the last byte that has to be there
   CHECK(initial_log(s.bytes).error().code == errc::unsupported_version);
   CHECK_FALSE(initial_log({}));
 }
@@ -302,9 +307,33 @@ TEST_CASE("initial_log: a head that says what no Log holds is refused") {
   CHECK(verdict([](written_head& h) { h.batches[0].first = UINT64_MAX; }) == errc::malformed);
   CHECK(verdict([](written_head& h) { h.batches[0].second.pop_back(); }) == errc::malformed);
   CHECK(verdict([](written_head& h) { h.batches[0].second[12] = std::byte{9}; }) == errc::malformed);  // its kind
+  // The highest index that there is begins a log of which no entry can follow.
+  CHECK(verdict([](written_head& h) {
+          h.base = h.snapshot.index = index_t{std::uint64_t{1} << 62};
+          h.batches.clear();
+        }) == errc{});
   const auto whole = written_head{}.bytes();
   for (std::size_t length = 0; length < whole.size(); ++length) {
     CHECK(initial_log(payload{whole}.first(length)).error().code == errc::malformed);
+  }
+}
+
+TEST_CASE("initial_log: holds every entry of the recorded Log, whatever lies together in it") {
+  for (std::size_t count = 0; count <= 5; ++count) {
+    CAPTURE(count);
+    stored some{.term = 1, .members = voters(1)};
+    some.log.assign(count, {1, "sixteen bytes..."});
+    for (const std::size_t segment_bytes : {std::size_t{64}, std::size_t{4096}}) {  // two of them in each, or all
+      lone_server s;
+      const memory_log log = some.build();
+      memory_log in_segments{voters(1), segment_bytes};
+      REQUIRE(in_segments.store(log.hard_state()));
+      if (count != 0) REQUIRE(in_segments.append(*log.view(1_i, log.last_index(), UINT32_MAX)));
+      REQUIRE(s.start(std::move(in_segments)));
+      const auto found = initial_log(s.bytes);
+      REQUIRE(found);
+      CHECK(*found == log);
+    }
   }
 }
 
@@ -329,7 +358,8 @@ TEST_CASE("replay: refuses what is no recording, and what a node refuses") {
 
 TEST_CASE("replay: cut off at any byte it goes as far as it goes; bytes that are no record are refused, and counted") {
   lone_server s;
-  REQUIRE(s.start(memory_log{voters(1)}));
+  REQUIRE(s.start(memory_log{voters(1)}, 1000));  // the sums are those that finish() writes
+  s.node->finish();
   std::vector<std::size_t> ends{s.bytes.size()};  // of the head with what was noted of the start, and of each input
   for (int i = 0; i < 3; ++i) {
     s.now += 1000;
@@ -345,15 +375,21 @@ TEST_CASE("replay: cut off at any byte it goes as far as it goes; bytes that are
 
   for (std::size_t length = head_end; length <= whole.size(); ++length) {
     CAPTURE(length);
-    s.bytes.assign(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+    // In front of the rest, as in a file of which not all was read: what lies behind the end is not looked at.
+    s.bytes = whole;
+    s.bytes.resize(length);
     tape t;
     const auto end = s.replay(t);
     REQUIRE_MESSAGE(end, why(end));
     const auto begun = std::count_if(ends.begin(), ends.end() - 1, [=](std::size_t at) { return at < length; });
     const auto whole_ones = std::count_if(ends.begin() + 1, ends.end(), [=](std::size_t at) { return at <= length; });
     CHECK(end->inputs == static_cast<std::uint64_t>(begun));
-    CHECK(end->checked >= static_cast<std::uint64_t>(whole_ones));
-    CHECK(end->checked <= end->inputs);
+    CHECK(end->checked == static_cast<std::uint64_t>(whole_ones));
+    // Of a record that is there in part: all of it from its first byte on, if it was cut inside a note.
+    const auto record = std::find_if(ends.begin(), ends.end(), [=](std::size_t at) { return at >= length; });
+    const std::size_t from = record == ends.begin() ? head_end : *(record - 1);
+    CHECK((end->incomplete == 0 || end->incomplete == length - from));
+    if (length + 8 > *record && length < *record) CHECK(end->incomplete == length - from);  // inside its sum
   }
 
   // A number in two bytes that fits into one; an input that there is not; a note behind the last one.
@@ -369,8 +405,80 @@ TEST_CASE("replay: cut off at any byte it goes as far as it goes; bytes that are
       REQUIRE_FALSE(end);
       CHECK(end.error().code == errc::malformed);
       CHECK(end.error().detail == (is_note && i > 0 ? i - 1 : i));
+      if (is_note) CHECK(end.error().what == std::string("a note that cannot be read"));
     }
   }
+}
+
+TEST_CASE("replay: a note of the start that cannot be read is refused, though nothing follows it") {
+  lone_server s;
+  REQUIRE(s.start(memory_log{voters(1)}));
+  s.node->finish();
+  for (const int b : {0xf0, 0x80, 0x00}) s.bytes.push_back(static_cast<std::byte>(b));  // a number in two forms
+  tape t;
+  const auto end = s.replay(t);
+  REQUIRE_FALSE(end);
+  CHECK(end.error().code == errc::malformed);
+}
+
+TEST_CASE("replay: a note that is missing is noticed at its input, before a sum is reached") {
+  lone_server s;
+  REQUIRE(s.start(memory_log{voters(1)}, 1000));
+  for (int i = 0; i < 3; ++i) s.node->tick();
+  s.node->finish();
+  {
+    tape t;
+    REQUIRE(s.replay(t));
+  }
+  // A tick is one byte; that the clock was read behind it, and stood still, is noted in two.
+  const std::vector<std::byte> a_tick{std::byte{1}, std::byte{0xf0}, std::byte{0}};
+  const auto first = std::search(s.bytes.begin(), s.bytes.end(), a_tick.begin(), a_tick.end());
+  REQUIRE(first != s.bytes.end());
+  s.bytes.erase(first + 1, first + 3);
+  tape t;
+  const auto end = s.replay(t);
+  REQUIRE_FALSE(end);
+  CHECK(end.error().code == errc::inconsistent_state);
+  CHECK(end.error().detail == 1);
+}
+
+namespace {
+
+/// A sink that remembers how much it got.
+struct counting_sink {
+  std::size_t* bytes;
+  void operator()(payload more) const { *bytes += more.size(); }
+};
+/// A Clock that remembers how much was recorded when it was asked.
+struct looking_clock {
+  using duration = std::int64_t;
+  using time_point = std::int64_t;
+  const std::size_t* recorded;
+  std::size_t* seen;
+  [[nodiscard]] std::int64_t now() const {
+    *seen = *recorded;
+    return 0;
+  }
+};
+struct silent_transport {
+  void send(const message&) {}
+};
+
+}  // namespace
+
+TEST_CASE("recorder: an input is with the sink before it is executed, so that a crash does not swallow it") {
+  using looking = raft::recorder<silent_transport, raft::testing::slow_log, looking_clock,
+                                 raft::testing::recorded_machine, counting_sink>;
+  std::size_t recorded = 0;
+  std::size_t seen = 0;
+  tape t;
+  raft::testing::slow_log::control disk;
+  auto made =
+      looking::create(t, {&recorded}, {1000}, 1_n, {}, 1, {}, {memory_log{voters(1)}, disk}, {&recorded, &seen}, {});
+  REQUIRE(made);
+  const std::size_t before = recorded;
+  made->tick();
+  CHECK(seen > before);
 }
 
 // ---------------------------------------------------------------------------------------------------- the byte form
@@ -419,6 +527,34 @@ TEST_CASE("form: what was malformed once does not come to have ended too early")
   std::uint64_t n = 0;
   form(n);
   form(n);  // there is nothing left
+  CHECK_FALSE(form.good());
+  CHECK_FALSE(form.ended_early());
+}
+
+TEST_CASE("form: once something was wrong no bytes are handed out") {
+  std::vector<std::byte> out{std::byte{0x80}, std::byte{0}};  // a number in two forms
+  raft::detail::form_writer{out}(payload_of("there"));
+  raft::detail::form_reader form{out};
+  std::uint64_t n = 0;
+  form(n);
+  REQUIRE_FALSE(form.good());
+  payload bytes = payload_of("before");
+  form(bytes);
+  CHECK(bytes.empty());
+  CHECK_FALSE(form.good());
+  CHECK_FALSE(form.ended_early());
+}
+
+TEST_CASE("form: of a message behind something wrong nothing is taken") {
+  std::vector<std::byte> out{std::byte{0x80}, std::byte{0}};
+  const letter l = append(2_n, 1_n, 9_t, {3_i, 2_t}, 1_i, {{9, "x"}});
+  raft::detail::form_writer{out}(l.what);
+  raft::detail::form_reader form{out};
+  std::uint64_t n = 0;
+  form(n);
+  message back{};
+  form(back);
+  CHECK(back == message{});
   CHECK_FALSE(form.good());
   CHECK_FALSE(form.ended_early());
 }
@@ -611,6 +747,102 @@ TEST_CASE("running_hash: tells each byte of what goes through it, its length, an
   CHECK(sum({"ab", ""}) != sum({"a", "b"}));
   CHECK(sum({}) != sum({""}));
   CHECK(sum({text}) == sum({text}));
+}
+
+TEST_CASE("running_hash: zeros count by how many there are") {
+  std::set<std::uint64_t> sums;
+  const std::vector<std::byte> zeros(40, std::byte{0});
+  for (std::size_t length = 0; length <= zeros.size(); ++length) {
+    raft::detail::running_hash hash;
+    hash.add(payload{zeros}.first(length));
+    sums.insert(hash.value());
+  }
+  CHECK(sums.size() == zeros.size() + 1);
+}
+
+TEST_CASE("running_hash: no two bits changed together undo each other") {
+  const std::string text = "three numbers of eight!!";
+  const auto sum = [](const std::string& changed) {
+    raft::detail::running_hash hash;
+    hash.add(payload_of(changed));
+    return hash.value();
+  };
+  const auto flipped = [](std::string in, std::size_t bit) {
+    in[bit / 8] = static_cast<char>(in[bit / 8] ^ (1 << bit % 8));
+    return in;
+  };
+  const std::uint64_t whole = sum(text);
+  for (std::size_t a = 0; a < 8 * text.size(); ++a) {
+    for (std::size_t b = 0; b < a; ++b) {
+      if (sum(flipped(flipped(text, a), b)) == whole) FAIL_CHECK("bits " << a << " and " << b);
+    }
+  }
+}
+
+TEST_CASE(
+    "running_hash: bytes go in as their length, numbers of eight bytes, and the rest, so that all machines agree") {
+  const std::string text = "0123456789abcdef0123456";
+  for (std::size_t length = 0; length <= text.size(); ++length) {
+    CAPTURE(length);
+    raft::detail::running_hash of_bytes;
+    of_bytes.add(payload_of(std::string_view{text}.substr(0, length)));
+    raft::detail::running_hash of_numbers;
+    of_numbers.add(length);
+    const std::size_t whole = length / 8 * 8;
+    for (std::size_t at = 0; at < whole; at += 8) {  // the lowest byte first
+      std::uint64_t number = 0;
+      for (std::size_t i = 8; i-- != 0;) number = number * 256 + static_cast<unsigned char>(text[at + i]);
+      of_numbers.add(number);
+    }
+    std::uint64_t rest = 0;  // the highest byte first
+    for (std::size_t i = whole; i < length; ++i) rest = rest * 256 + static_cast<unsigned char>(text[i]);
+    of_numbers.add(rest);
+    CHECK(of_bytes.value() == of_numbers.value());
+  }
+}
+
+namespace {
+
+/// The sum of a tape after a call that answered so.
+template <class Value>
+std::uint64_t sum_of_answer(const result<Value>& answer) {
+  struct answers {
+    const result<Value>& with;
+    result<Value> call(const tape&) const { return with; }
+  };
+  tape t;
+  (void)raft::detail::call_taped(answers{answer}, t, t);
+  return t.sum();
+}
+
+/// Whether each of these answers, and each way to refuse, makes another sum than no answer and all the others.
+template <class Value>
+bool answers_count(const std::vector<Value>& values) {
+  std::set<std::uint64_t> sums{tape{}.sum()};
+  for (const Value& v : values) sums.insert(sum_of_answer(result<Value>{v}));
+  const std::vector<error> refusals{{errc::not_leader, 2_n, 3, ""},
+                                    {errc::not_ready, 2_n, 3, ""},
+                                    {errc::not_leader, 4_n, 3, ""},
+                                    {errc::not_leader, 2_n, 5, ""}};
+  for (const error& e : refusals) sums.insert(sum_of_answer(result<Value>{e}));
+  return sums.size() == 1 + values.size() + refusals.size();
+}
+
+}  // namespace
+
+TEST_CASE("tape: what a call answers is an output, of every kind of answer, and why it refuses") {
+  CHECK(answers_count<index_t>({1_i, 2_i}));
+  CHECK(answers_count<node_id>({1_n, 2_n}));
+  CHECK(answers_count<proposal>({{1_i, 1_t}, {2_i, 1_t}, {1_i, 2_t}}));
+  CHECK(answers_count<snapshot_meta>({{1_i, 1_t, {}, 0, 0}, {2_i, 1_t, {}, 0, 0}, {1_i, 2_t, {}, 0, 0}}));
+  CHECK(answers_count<std::int64_t>({1, 2}));
+  const std::set<std::uint64_t> sums{tape{}.sum(),
+                                     sum_of_answer(result<void>{}),
+                                     sum_of_answer(result<void>{error{errc::not_leader, 2_n, 3, ""}}),
+                                     sum_of_answer(result<void>{error{errc::not_ready, 2_n, 3, ""}}),
+                                     sum_of_answer(result<void>{error{errc::not_leader, 4_n, 3, ""}}),
+                                     sum_of_answer(result<void>{error{errc::not_leader, 2_n, 5, ""}})};
+  CHECK(sums.size() == 6);
 }
 
 TEST_CASE("tape: every output and every reading changes the sum") {
