@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support/cluster.hpp"
@@ -181,15 +183,35 @@ TEST_CASE("canonical: with leases the promise to the leader is seen, and when it
   CHECK(form_of(*fresh) == bound_to_1);
   CHECK(timed_form_of(*fresh) != until);
 
-  // Of two that follow 3 in term 2, one gave its word to 1 before.
-  const auto follower_of_three = [&how](bool heard_1) {
-    auto s = story::start(2_n, {.term = 1, .members = voters(3), .log = {no_op(1)}}, how);
-    s->pass(1000);
-    CHECK(s->forget_leader());
-    if (heard_1) CHECK(s->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 0_i, {})));
+  // Of two that know of no leader in term 2, one gave its word to 1 in term 1, the other to 3.
+  const auto promised = [&how](node_id leader) {
+    auto s = story::start(2_n, {.term = 1, .members = voters(5)}, how);
+    CHECK(s->step(append(leader, 2_n, 1_t, {}, 0_i, {})));
+    CHECK(s->step(say(5_n, 2_n, 2_t, matched(0_i))));
+    CHECK(s->leader() == nobody);
     return s;
   };
-  CHECK(form_of(*follower_of_three(true)) != form_of(*follower_of_three(false)));
+  CHECK(form_of(*promised(1_n)) == form_of(*promised(1_n)));
+  CHECK(form_of(*promised(1_n)) != form_of(*promised(3_n)));
+}
+
+TEST_CASE("canonical: until when a promise to a leader holds is seen if times are") {
+  setup how;
+  how.options.lease_reads = true;
+  // It is bound to 1 alone, and so may vote for it at once; from then on its own timer does not tell when 1 was heard.
+  const auto heard_at = [&how](ms when) {
+    auto s = story::start(2_n, {.term = 1, .members = voters(3)}, how);
+    s->now() = when;
+    CHECK(s->step(append(1_n, 2_n, 1_t, {}, 0_i, {})));
+    s->now() = 30;
+    CHECK(s->step(say(1_n, 2_n, 2_t, request_vote{})));
+    CHECK(s->vote() == 1_n);
+    return s;
+  };
+  REQUIRE(heard_at(10)->deadline() == heard_at(20)->deadline());
+  CHECK(timed_form_of(*heard_at(10)) == timed_form_of(*heard_at(10)));
+  CHECK(timed_form_of(*heard_at(10)) != timed_form_of(*heard_at(20)));
+  CHECK(form_of(*heard_at(10)) == form_of(*heard_at(20)));
 }
 
 TEST_CASE("canonical: commands that were handed to a machine and are not executed yet are seen") {
@@ -204,6 +226,62 @@ TEST_CASE("canonical: commands that were handed to a machine and are not execute
   CHECK(s->executed(3_i));
   CHECK(form_of(*s) != one);
   CHECK(form_of(*s) != none);
+}
+
+TEST_CASE("canonical: in which portions commands were handed to a machine elsewhere is seen") {
+  setup how;
+  how.elsewhere = true;
+  const auto committed = [&how](std::initializer_list<index_t> steps) {
+    auto s = follower_of_one(how);
+    CHECK(s->step(append(1_n, 2_n, 1_t, {1_i, 1_t}, 1_i, {{1, "a"}, {1, "b"}})));
+    for (const index_t commit : steps) CHECK(s->step(append(1_n, 2_n, 1_t, {3_i, 1_t}, commit, {})));
+    CHECK(s->commit() == 3_i);
+    return s;
+  };
+  CHECK(form_of(*committed({3_i})) == form_of(*committed({3_i})));
+  CHECK(form_of(*committed({3_i})) != form_of(*committed({2_i, 3_i})));
+}
+
+TEST_CASE("canonical: which command a machine elsewhere was handed last is of no account once it is executed") {
+  setup how;
+  how.elsewhere = true;
+  const stored log{.term = 1, .commit_hint = 2, .members = voters(3), .log = {no_op(1), {1, "a"}}};
+  const letter no_command = append(1_n, 2_n, 1_t, {2_i, 1_t}, 3_i, {no_op(1)});
+  recorder executed;
+  executed.state = "a;";
+  executed.durable_at = 2_i;
+  // One executed it in this life, the other in an earlier one.
+  auto stayed = story::start(2_n, log, how);
+  CHECK(stayed->step(append(1_n, 2_n, 1_t, {2_i, 1_t}, 2_i, {})));
+  CHECK(stayed->executed(2_i));
+  CHECK(stayed->step(no_command));
+  stayed->machine() = executed;
+  auto again = story::start(2_n, log, how, executed);
+  CHECK(again->step(no_command));
+  REQUIRE(stayed->applied() == 3_i);
+  REQUIRE(again->applied() == 3_i);
+  CHECK(form_of(*stayed) == form_of(*again));
+}
+
+TEST_CASE("canonical: of two followers with one log, who proposed its end and has to tell the fate is another one") {
+  const std::vector<written> log{no_op(1), {1, "x"}};
+  auto led = story::start(2_n, {.members = voters(3)});
+  win(*led);
+  CHECK(led->propose("x"));
+  auto followed = story::start(2_n, {.members = voters(3)});
+  CHECK(followed->step(append(1_n, 2_n, 1_t, {}, 0_i, log)));
+  for (server* s : {led.get(), followed.get()}) {
+    CHECK(s->step(append(3_n, 2_n, 2_t, {2_i, 1_t}, 0_i, {})));
+    REQUIRE(story::read(s->log().image()) == log);
+  }
+  CHECK(form_of(*led) != form_of(*followed));
+  // When it gives up, nothing is left of it.
+  for (server* s : {led.get(), followed.get()}) {
+    s->now() = 10'000;
+    CHECK(s->step(append(3_n, 2_n, 2_t, {2_i, 1_t}, 0_i, {})));
+  }
+  CHECK(led->machine().fates.size() == 1);
+  CHECK(form_of(*led) == form_of(*followed));
 }
 
 TEST_CASE("canonical: candidates differ by who voted for them, and not by who did not") {
@@ -357,6 +435,50 @@ TEST_CASE("canonical: policies that say what they hold take part") {
   CHECK(form_of(*a) != form_of(*b));
 }
 
+namespace {
+
+/// A Log without a form of its own.
+struct plain_log : private memory_log {
+  static constexpr bool durable_on_return = true;
+  using memory_log::append, memory_log::begin_snapshot, memory_log::compact, memory_log::configurations,
+      memory_log::finish_snapshot, memory_log::first_index, memory_log::hard_state, memory_log::last_index,
+      memory_log::partial, memory_log::read_snapshot, memory_log::snapshot, memory_log::store, memory_log::term_at,
+      memory_log::truncate_from, memory_log::view, memory_log::write_snapshot;
+  explicit plain_log(memory_log log) : memory_log(std::move(log)) {}
+};
+
+struct silent_transport {
+  void send(const message&) {}
+};
+struct stopped_clock {
+  using duration = ms;
+  using time_point = ms;
+  [[nodiscard]] static ms now() { return 0; }
+};
+/// Tells its state, where an Observer has one that counts.
+struct telling_observer {
+  std::uint64_t state = 0;
+  void canonical(canonical_writer& w) const { w(state); }
+};
+
+form form_of_plain(const stored& log, std::uint64_t observed = 0) {
+  auto made = node<silent_transport, plain_log, stopped_clock, recorder, telling_observer>::create(
+      2_n, {}, 1, {}, plain_log{log.build()}, {}, {}, telling_observer{observed});
+  REQUIRE(made);
+  return form_by({}, [&](canonical_writer& w, const auto&) { made->canonical(w); });
+}
+
+}  // namespace
+
+TEST_CASE("canonical: a Log without a form of its own counts by what it shows; an Observer with one counts") {
+  const stored one{.term = 1, .members = voters(3), .log = {{1, "a"}}};
+  stored other = one;
+  other.log[0].text = "b";
+  CHECK(form_of_plain(one) == form_of_plain(one));
+  CHECK(form_of_plain(one) != form_of_plain(other));
+  CHECK(form_of_plain(one, 1) != form_of_plain(one, 2));
+}
+
 TEST_CASE("canonical: times are written only if asked for, and relative to the present") {
   auto a = follower_of_one();
   auto b = follower_of_one();
@@ -376,6 +498,55 @@ TEST_CASE("canonical: times are written only if asked for, and relative to the p
   CHECK(timed_form_of(*born_at(0)) == timed_form_of(*born_at(10)));
 }
 
+TEST_CASE("canonical: of two followers the form with times tells when each would stand, and how it draws that again") {
+  const auto server_at = [](ms when, std::uint64_t seed) {
+    auto where = std::make_shared<world>();
+    where->now = when;
+    setup how;
+    how.seed = seed;
+    auto made = try_start(2_n, stored{.term = 1, .members = voters(3)}.build(), how, {}, where);
+    REQUIRE(made);
+    return *std::move(made);
+  };
+  const auto at_hundred = [](server& s) {
+    s.now() = 100;
+    s.tick();
+    return timed_form_of(s);
+  };
+  SUBCASE("when it would stand: the vote that both gave started their timers again") {
+    const auto voting_at = [&server_at](ms when) {
+      auto s = server_at(0, 1);
+      s->now() = when;
+      CHECK(s->step(say(1_n, 2_n, 2_t, request_vote{})));
+      return s;
+    };
+    auto early = voting_at(10);
+    auto late = voting_at(20);
+    REQUIRE(early->deadline() + 10 == late->deadline());
+    CHECK(at_hundred(*early) != at_hundred(*late));
+  }
+  SUBCASE("its timeout, which begins anew with each word of a leader: one that is longer began as much earlier") {
+    std::uint64_t longer = 1;
+    std::uint64_t shorter = 2;
+    if (server_at(0, 1)->deadline() < server_at(0, 2)->deadline()) std::swap(longer, shorter);
+    auto early = server_at(0, longer);
+    auto late = server_at(early->deadline() - server_at(0, shorter)->deadline(), shorter);
+    REQUIRE(late->now() > 0);
+    REQUIRE(late->now() < 100);
+    REQUIRE(early->deadline() == late->deadline());
+    CHECK(at_hundred(*early) != at_hundred(*late));
+  }
+  SUBCASE("its last look at the clock, by which it reckons what follows from a write that became durable") {
+    auto looked = server_at(0, 1);
+    auto slept = server_at(0, 1);
+    looked->pass(10);
+    slept->now() = 10;
+    REQUIRE(looked->deadline() == slept->deadline());
+    CHECK(form_of(*looked) == form_of(*slept));
+    CHECK(timed_form_of(*looked) != timed_form_of(*slept));
+  }
+}
+
 TEST_CASE("canonical: what the generator gives is written only if asked for") {
   setup other;
   other.seed = 2;
@@ -383,6 +554,15 @@ TEST_CASE("canonical: what the generator gives is written only if asked for") {
   auto b = follower_of_one(other);
   CHECK(form_of(*a) == form_of(*b));
   CHECK(form_of(canonical_writer{}.with_chance(), *a) != form_of(canonical_writer{}.with_chance(), *b));
+
+  // A vote that is asked for twice is given twice, and each time the timer draws another number.
+  const auto asked = [](int times) {
+    auto s = story::start(2_n, {.term = 1, .members = voters(3)});
+    for (int i = 0; i < times; ++i) CHECK(s->step(say(1_n, 2_n, 2_t, request_vote{})));
+    return s;
+  };
+  CHECK(form_of(*asked(1)) == form_of(*asked(2)));
+  CHECK(form_of(canonical_writer{}.with_chance(), *asked(1)) != form_of(canonical_writer{}.with_chance(), *asked(2)));
 }
 
 TEST_CASE("canonical: marks count by what is durable: the same log, come about by more writes") {
@@ -443,18 +623,55 @@ TEST_CASE("canonical: a message's fields and addresses all count, and its config
 
 TEST_CASE("canonical: no number's form begins another one's") {
   std::vector<form> forms;
-  for (const std::uint64_t n : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{127}, std::uint64_t{128},
-                                std::uint64_t{300}, UINT64_MAX - 1, UINT64_MAX}) {
-    canonical_writer w;
-    w(n);
-    forms.emplace_back(w.bytes().begin(), w.bytes().end());
+  std::set<std::uint64_t> numbers{300, UINT64_MAX - 1, UINT64_MAX};
+  for (unsigned bit = 0; bit < 64; ++bit) numbers.insert({std::uint64_t{1} << bit, (std::uint64_t{1} << bit) - 1});
+  for (const std::uint64_t n : numbers) {
+    forms.push_back(form_by({}, [n](canonical_writer& w, const auto&) { w(n); }));
   }
   for (const form& a : forms) {
     for (const form& b : forms) {
-      if (&a == &b) continue;
-      CHECK_FALSE(std::ranges::equal(a, std::span{b}.first(std::min(a.size(), b.size()))));
+      if (&a != &b) CHECK_FALSE(begins_with(b, a));
     }
   }
+}
+
+TEST_CASE("canonical: where bytes end, and others begin, is seen") {
+  const auto of = [](std::string_view first, std::string_view second) {
+    return form_by({}, [&](canonical_writer& w, const auto&) { w(payload_of(first), payload_of(second)); });
+  };
+  CHECK(of("ab", "c") != of("a", "bc"));
+  CHECK(of("abc", "") != of("", "abc"));
+}
+
+TEST_CASE("canonical: a writer that was cleared writes the next form as if it were the first one") {
+  const std::vector<renamed_id> renaming{{1_n, 5_n}};
+  canonical_writer w{renaming};
+  w.with_times();
+  w(1_n);
+  const form first{w.bytes().begin(), w.bytes().end()};
+  w.clear();
+  CHECK(w.bytes().empty());
+  CHECK(w.times());
+  w(1_n);
+  CHECK(std::ranges::equal(w.bytes(), first));
+}
+
+TEST_CASE("canonical: that a moment never comes is told from every moment, and told only if times are asked for") {
+  const auto of = [](canonical_writer w, ms moment, ms present) {
+    return form_by(w,
+                   [=](canonical_writer& to, const auto&) { raft::detail::canonical_moment<ms>(to, moment, present); });
+  };
+  const auto timed = [&of](ms moment, ms present) { return of(canonical_writer{}.with_times(), moment, present); };
+  const form none = timed(never<ms>(), 100);
+  for (const ms moment : {0, 99, 100, 101, 5000}) {
+    CHECK_FALSE(begins_with(timed(moment, 100), none));
+    CHECK_FALSE(begins_with(none, timed(moment, 100)));
+    CHECK(of({}, moment, 100).empty());
+  }
+  CHECK(timed(99, 100) != timed(101, 100));
+  CHECK(timed(7, 10) == timed(97, 100));
+  CHECK(none == timed(never<ms>(), 0));
+  CHECK(of({}, never<ms>(), 100).empty());
 }
 
 TEST_CASE("canonical: each role counts, and in it who leads, who voted, and whether the own vote is durable") {
@@ -518,6 +735,39 @@ TEST_CASE("canonical: whatever a leader knows of itself counts") {
   const form plain = write(unused);
   for (const std::size_t change : {5U, 17U, 18U, 21U}) changes[change](unused);
   CHECK(write(unused) == plain);
+}
+
+TEST_CASE("canonical: a leader's own reads, those of others and its offer are not taken for each other") {
+  using leaders = roles::leader<ms>;
+  const options<ms> o{};
+  const auto write = [&o](const leaders& role) {
+    return form_by({}, [&](canonical_writer& w, const auto& time) { raft::detail::canonical_role(w, role, o, time); });
+  };
+  // Without how many own reads there are the numbers of both are 1 2 3 0 1 0 7.
+  leaders own;
+  own.reads.push_back({.context = 1, .round = 2, .index = 3_i});
+  own.offers = true;
+  own.offers_again = 7;
+  leaders of_another;
+  of_another.asked.push_back({.by = 2_n, .ticket = 3, .round = 0, .index = 1_i});
+  of_another.offers_again = 7;
+  CHECK(write(own) != write(of_another));
+
+  leaders offering;
+  offering.offers = true;
+  offering.offers_since = 3;
+  offering.offers_again = 4;
+  leaders asked;
+  asked.asked.push_back({.by = 1_n, .ticket = 3, .round = 4, .index = 5_i});
+  CHECK_FALSE(begins_with(write(asked), write(offering)));
+  leaders later;
+  later.offers_again = 3;
+  CHECK_FALSE(begins_with(write(offering), write(later)));
+  // That it offers is no time.
+  const auto untimed = [&o](const leaders& role) {
+    return form_by({}, [&](canonical_writer& w, const auto&) { raft::detail::canonical_role(w, role, o, [](ms) {}); });
+  };
+  CHECK(untimed(offering) != untimed(leaders{}));
 }
 
 TEST_CASE("canonical: whatever a leader knows of a peer counts") {
@@ -602,6 +852,43 @@ TEST_CASE("canonical: of what waits in the outbox each message counts, what it s
   turned.emplace_back(9_n, 1_n, 1_t, request_vote_reply{}, everything);
   turned.emplace_back(9_n, 2_n, 1_t, request_vote{}, everything);
   CHECK(write(mixed) != write(turned));
+}
+
+TEST_CASE("canonical: the outbox ends where it ends, and how much waits in it is seen") {
+  const durability d;
+  const auto write = [&d](std::span<const waiting::outgoing> box) {
+    return form_by({}, [&](canonical_writer& w, const auto&) { raft::detail::canonical_outbox(w, box, d); });
+  };
+  using enum waiting::speaks_for;
+  using outbox = std::vector<waiting::outgoing>;
+  outbox votes;
+  for (const node_id to : {3_n, 2_n, 1_n}) votes.emplace_back(9_n, to, 1_t, request_vote{}, everything);
+  outbox mixed;
+  mixed.emplace_back(9_n, 4_n, 1_t, request_vote_reply{}, everything);
+  mixed.insert(mixed.end(), votes.begin(), votes.end());
+  for (const outbox& box : {votes, mixed}) {
+    for (std::size_t n = 0; n < box.size(); ++n) {
+      CAPTURE(n);
+      const std::span<const waiting::outgoing> some = std::span{box}.first(n);
+      outbox others(some.begin(), some.end());
+      others.push_back(mixed[0]);
+      CHECK(write(some) == write(std::span{others}.first(n)));  // whatever lies behind them
+      CHECK_FALSE(begins_with(write(std::span{box}.first(n + 1)), write(some)));
+    }
+  }
+}
+
+TEST_CASE("canonical: of proposals without a fate each counts, with all that is known of it") {
+  using proposals = std::vector<waiting::proposals<ms>>;
+  const auto write = [](const proposals& all) {
+    return form_by({}, [&](canonical_writer& w, const auto& time) { raft::detail::canonical_proposals(w, all, time); });
+  };
+  every_change_shows<proposals>({}, write,
+                                {[](auto& all) { all.push_back({}); }, [](auto& all) { all[0].term = 1_t; },
+                                 [](auto& all) { all[0].first = 2_i; }, [](auto& all) { all[0].last = 3_i; },
+                                 [](auto& all) { all[0].give_up = 4; }, [](auto& all) { all.push_back({}); }});
+  CHECK_FALSE(begins_with(write({{1_t, 2_i, 3_i, 4}}), write({})));
+  CHECK_FALSE(begins_with(write({{1_t, 2_i, 3_i, 4}, {}}), write({{1_t, 2_i, 3_i, 4}})));
 }
 
 TEST_CASE("canonical: snapshots under way, a promotion and a transfer count, each with what belongs to it") {

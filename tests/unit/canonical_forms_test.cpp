@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "support/forms.hpp"
 #include "support/letter.hpp"
 #include "support/test_log.hpp"
 
@@ -17,8 +18,6 @@ using namespace raft;
 using namespace story;
 
 namespace {
-
-using form = std::vector<std::byte>;
 
 form form_of(const message& m) {
   canonical_writer w;
@@ -127,6 +126,17 @@ TEST_CASE("canonical: what should be a configuration, and is none, is told by it
   bodies[1].configuration = payload_of("no configuration");
   bodies[2].configuration = payload_of("no confIguration");
   CHECK(all_differ(forms_of(bodies)));
+}
+
+TEST_CASE("canonical: bytes that are no configuration are told from one whose form begins with the same numbers") {
+  const auto form_of_bytes = [](payload bytes) {
+    return form_by({}, [bytes](canonical_writer& w, const auto&) { canonical_configuration(w, bytes); });
+  };
+  const bytes two{std::byte{1}, std::byte{2}};  // two bytes, 1 and 2; or two voters with these ids
+  const form none = form_of_bytes(two);
+  const form one = form_of_bytes(bytes_of(voters_of({1_n, 2_n})));
+  CHECK_FALSE(begins_with(one, none));
+  CHECK_FALSE(begins_with(none, one));
 }
 
 TEST_CASE("canonical: chunks of snapshots differ by each field") {
@@ -249,6 +259,37 @@ TEST_CASE("canonical_contents: of entries that are not at hand it holds the term
     return form_of_log(log);
   };
   CHECK(all_differ({cold(3), cold(4)}));
+}
+
+TEST_CASE("canonical_contents: which of two entries that are alike is not at hand is seen") {
+  struct one_cold : memory_log {
+    index_t cold{};
+    [[nodiscard]] result<entries> view(index_t from, index_t to, std::uint32_t max_bytes) const {
+      if (from == cold) return {errc::not_at_hand, "in cold storage"};
+      return memory_log::view(from, to, max_bytes);
+    }
+  };
+  // What is written of such an entry, its term, kind and bytes with their length, is the same number each time.
+  const written ones{1, "\x01", entry_kind::command};
+  REQUIRE(entry_kind::command == entry_kind{1});
+  const memory_log log = stored{.term = 1, .members = voters(3), .log = {ones, ones}}.build();
+  CHECK(
+      all_differ({form_of_log(one_cold{log, 0_i}), form_of_log(one_cold{log, 1_i}), form_of_log(one_cold{log, 2_i})}));
+}
+
+TEST_CASE(
+    "canonical_contents: whether a snapshot is being received is seen, and what is left of an earlier one is not") {
+  struct receives : memory_log {
+    partial_snapshot now{};
+    [[nodiscard]] const partial_snapshot& partial() const { return now; }
+  };
+  const memory_log log = stored{.term = 5, .members = voters(3), .log = {{2, "a"}}}.build();
+  const snapshot_meta meta{9_i, 5_t, voters(3), 6, 7};
+  const form none = form_of_log(receives{log, {}});
+  CHECK_FALSE(begins_with(form_of_log(receives{log, {meta, 3}}), none));
+  snapshot_meta ended = meta;
+  ended.index = {};
+  CHECK(form_of_log(receives{log, {ended, 3}}) == none);
 }
 
 }  // namespace canonical_forms_test

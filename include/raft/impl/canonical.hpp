@@ -4,13 +4,22 @@
 //
 // It holds everything that decides what the node will do, and nothing else. Left out are: the options and the machinery
 // that a node is made of, which never change; what an input notes and settle() clears; memory that is kept; and
-// what only why_no_leader() tells (who refused a vote: an election is won by those that are given). What counts only
-// with an option, or only beside something else, is written only with it. The rounds of a leader are written as they
-// are: messages under way carry them, so no state can be shifted by some without all of these.
+// what only why_no_leader() tells (who refused a vote: an election is won by those that are given); and which command
+// was handed over last, since the log says that of those which are not executed yet. What counts only with an option,
+// or only beside something else, is written only with it. The rounds of a leader are written as they are: messages
+// under way carry them, so no state can be shifted by some without all of these.
 
 namespace raft {
 
 namespace detail {
+
+/// If times are asked for: a moment as seen from the present, or that it never comes.
+template <class Duration, class Time>
+constexpr void canonical_moment(canonical_writer& w, Time moment, Time present) {
+  if (!w.times()) return;
+  w(moment == never<Time>());
+  if (moment != never<Time>()) w.ticks(count_of(Duration{moment - present}));
+}
 
 template <class Time>
 constexpr void canonical_role(canonical_writer& w, const roles::follower<Time>& role, const auto&, const auto& time) {
@@ -100,6 +109,16 @@ constexpr void canonical_outbox(canonical_writer& w, std::span<const waiting::ou
   }
 }
 
+template <class Time>
+constexpr void canonical_proposals(canonical_writer& w, const std::vector<waiting::proposals<Time>>& all,
+                                   const auto& time) {
+  w(all.size());
+  for (const auto& [of, first, last, give_up] : all) {
+    w(of, first, last);
+    time(give_up);
+  }
+}
+
 constexpr void canonical_snapshots(canonical_writer& w, const waiting::snapshots& s, const durability& durable) {
   const auto& [to_restore, restore_mark, restoring, own, own_meta, wanted, asked_in] = s;
   w(to_restore, restoring, own, wanted);
@@ -147,11 +166,7 @@ constexpr void RAFT_NODE::canonical(canonical_writer& w) const {
                                 entries_awaited, promoted, handing_over, reluctant, role_changed, failed, inside,
                                 failure] = *this;
   const auto present = clock_.now();
-  const auto time = [&w, present](time_point t) {
-    if (!w.times()) return;
-    w(t == raft::never<time_point>());
-    if (t != raft::never<time_point>()) w.ticks(count_of(duration{t - present}));
-  };
+  const auto time = [&w, present](time_point t) { detail::canonical_moment<duration>(w, t, present); };
   w(id, role.index(), failed, failure.code, failure.detail, role_changed, entries_awaited, is_voter);
   w(commit_index, last_applied, handed_over, members_index);
   raft::canonical(w, hard);
@@ -162,18 +177,11 @@ constexpr void RAFT_NODE::canonical(canonical_writer& w) const {
     w(durable.above_durable(hard_state_mark));
     detail::canonical_outbox(w, outbox, durable);
   }
-  w(proposals.size());
-  for (const auto& [of, first, last, give_up] : proposals) {
-    w(of, first, last);
-    time(give_up);
-  }
+  detail::canonical_proposals(w, proposals, time);
   remote.canonical(w, time);
   forwarded.canonical(w, time);
   taken.canonical(w, term());
-  if constexpr (applies_elsewhere) {
-    w(handed_command);
-    handed.canonical(w);
-  }
+  if constexpr (applies_elsewhere) handed.canonical(w);
   detail::canonical_snapshots(w, snapshots, durable);
   detail::canonical_promotion(w, promoted, time);
   detail::canonical_transfer(w, handing_over, time);
