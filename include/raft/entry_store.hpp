@@ -117,9 +117,9 @@ class segment {
   /// How many of the first `count` entries of `from` fit.
   [[nodiscard]] constexpr std::size_t fitting(const std::byte* from, std::size_t count) const noexcept {
     std::size_t at = 0;
-    for (std::size_t n = 0; n < count; ++n) {
+    for (std::size_t left = count; left != 0; --left) {
       at += entry_bytes(load_le<std::uint32_t>(from + at + 8));
-      if (at > room()) return n;
+      if (at > room()) return count - left;
     }
     return count;
   }
@@ -175,7 +175,7 @@ class segment {
   [[gnu::noinline]] static constexpr const std::uint32_t* end_within(const std::uint32_t* begin,
                                                                      const std::uint32_t* end,
                                                                      std::uint32_t max_bytes) noexcept {
-    return std::max(std::upper_bound(begin + 1, end, std::uint64_t{*begin} + max_bytes) - 1, begin + 1);
+    return std::max(std::upper_bound(begin, end, std::uint64_t{*begin} + max_bytes) - 1, begin + 1);
   }
 
   constexpr void swap(segment& other) noexcept {

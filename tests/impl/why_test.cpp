@@ -69,10 +69,13 @@ TEST_CASE("why_not_committed: behind the end, and long compacted") {
   REQUIRE(a->propose({"x", "y"}));
   REQUIRE(a->take_snapshot());
   REQUIRE(a->propose("z"));
+  REQUIRE(a->propose("z"));
   const auto d = a->why_not_committed(2_i);
   CHECK(d.why == commit_cause::compacted);
   CHECK(d.other == 4_i);
   CHECK(a->why_not_committed(4_i).why == commit_cause::none);
+  CHECK(a->why_not_committed(6_i).why == commit_cause::beyond_end);
+  CHECK(a->why_not_committed(6_i).other == 5_i);
   CHECK(text(d) == "entry 2 was committed and compacted long ago; the log begins at 4");
 }
 
@@ -109,6 +112,26 @@ TEST_CASE("why_not_committed: an entry of an earlier term waits for one of this 
   CHECK(a->why_not_committed(2_i).why == commit_cause::followers);
   ack(*a, 2_n, 3_i);
   CHECK(a->why_not_committed(1_i).why == commit_cause::none);
+}
+
+TEST_CASE("why_not_committed: of an earlier term, the leader's own disk holds all that was there when it was elected") {
+  auto a = start(1_n, {.term = 1, .members = voters(3), .log = {{1, "x"}, {1, "y"}}}, {.deferred = true});
+  a->campaign();
+  while (!a->leads()) {  // each write is durable but for that of the entry by which it begins to lead
+    for (const letter& l : a->take_mail()) {
+      if (l.what.to != 3_n) continue;
+      if (l.is<request_pre_vote>()) CHECK(a->step(say(3_n, 1_n, l.what.term, request_pre_vote_reply{1_t, true})));
+      if (l.is<request_vote>()) CHECK(a->step(say(3_n, 1_n, l.what.term, request_vote_reply{true})));
+    }
+    if (!a->leads()) REQUIRE(a->persisted());
+  }
+  REQUIRE_FALSE(a->log().under_way().empty());
+  ack(*a, 2_n, 2_i);
+  const auto d = a->why_not_committed(2_i);
+  CHECK(d.why == commit_cause::earlier_term);
+  CHECK(d.other == 3_i);
+  CHECK(d.own_disk);
+  CHECK(ids(d.servers) == list{2, 3});
 }
 
 TEST_CASE("why_not_committed: of a joint configuration, the half that lacks") {
@@ -302,6 +325,20 @@ TEST_CASE("why_paused: up to date, probing, gathering, full by messages and by b
   REQUIRE(a->propose("w"));
   CHECK(a->why_paused(2).why == pause_cause::full_bytes);
   CHECK(a->why_paused(2).inflight_bytes == a->peer(2).inflight_bytes);
+}
+
+TEST_CASE("why_paused: full by bytes is whoever has max_inflight_bytes under way, and not a byte less") {
+  for (const std::size_t entry : {std::size_t{192}, std::size_t{200}, std::size_t{208}}) {  // in its byte form
+    CAPTURE(entry);
+    auto a = leader_of(voters(3), {.options = {.max_bytes_per_append = 64,
+                                               .max_inflight_messages = 8,
+                                               .max_inflight_bytes = 200,
+                                               .max_entry_bytes = 1024}});
+    ack(*a, 2_n, 1_i);
+    REQUIRE(a->propose(std::string(entry - entry_header_bytes, 'z')));
+    REQUIRE(a->peer(2).inflight_bytes == entry);
+    CHECK((a->why_paused(2).why == pause_cause::full_bytes) == (entry >= 200));
+  }
 }
 
 TEST_CASE("why_paused: a member that is silent, being sent a snapshot, or none") {

@@ -128,6 +128,13 @@ TEST_CASE("crc32c: every bit counts") {
   notice_every_bit([](const std::byte* d, std::size_t n, std::uint32_t s) { return crc32c(d, n, s); }, 600);
 }
 
+TEST_CASE("crc32c_power: up to x^31 one bit, the highest power in the lowest one; x^32 is the rest of the polynomial") {
+  using raft::detail::crc32c_power;
+  for (std::size_t n = 0; n < 32; ++n) CHECK(crc32c_power(n) == 0x80000000 >> n);
+  CHECK(crc32c_power(32) == 0x82F63B78);
+  CHECK(crc32c_power(33) == 0x82F63B78 >> 1);
+}
+
 TEST_CASE("crc32c_portable: equals the bitwise twin") {
   using raft::detail::crc32c_portable;
   compare_with_twin([](const std::byte* d, std::size_t n, std::uint32_t s) { return crc32c_portable(d, n, s); }, 0);

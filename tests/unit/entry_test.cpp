@@ -156,6 +156,19 @@ TEST_CASE("parse: kinds that are not known are refused, in each of their four by
   refused(zero, 1);
 }
 
+TEST_CASE("parse: an entry that no log holds is refused wherever in the batch it is") {
+  for (const written& wrong :
+       {written{2, "of an unknown kind", entry_kind{4}}, written{2, "no configuration", entry_kind::configuration}}) {
+    for (std::size_t place = 0; place < 3; ++place) {
+      CAPTURE(place);
+      std::vector<written> batch(3, {2, "a"});
+      CHECK(parsed(wire_of(batch), 3));
+      batch[place] = wrong;
+      CHECK_FALSE(parsed(wire_of(batch), 3));
+    }
+  }
+}
+
 TEST_CASE("parse: terms that fall are refused") {
   refused(wire_of({{2, "a"}, {1, "b"}}), 2);
   refused(wire_of({{2, "a"}, {3, "b"}, {2, "c"}}), 3);
