@@ -352,14 +352,15 @@ class nemesis {
 
   /// Asks once, and does not wait long for the answer.
   void ask_leader(const std::vector<std::string>& words) {
-    const int lead = site_.leader();
+    const int lead = site_.leader_or_newcomer();
     connection link;
     const auto until = steady::now() + milliseconds(500);
     if (lead >= 0 && link.open(site_.client(lead), until)) static_cast<void>(link.call(words, until));
   }
   void finish(const std::vector<std::string>& words) {
     std::string last;
-    require(site_.administer(words, milliseconds(30000), last), words[0] + " " + words[1] + " is not done: " + last);
+    const bool done = site_.administer(words, milliseconds(30000), last);
+    require(done, words[0] + " " + words[1] + " is not done: " + last);
   }
 
   /// A new server for an old one, which is wiped. It is begun while faults go on, and finished when they have ended.

@@ -88,6 +88,7 @@ class site {
     const int i = next_place_;
     if (i >= most_places) return -1;
     begin(i);
+    newcomers_.push_back(i);
     return i;
   }
   void begin(int i) {
@@ -100,6 +101,7 @@ class site {
   }
   /// From now on clients know it.
   void join(int i) {
+    std::erase(newcomers_, i);
     members_.push_back(i);
     tell_clients();
   }
@@ -146,18 +148,20 @@ class site {
   }
 
   /// The place of the member that says that it leads in the highest term; -1 if none does.
-  int leader() {
-    std::vector<address> all;
-    for (const int i : members_) all.push_back(client(i));
-    const int at = leader_of(all);
-    return at < 0 ? -1 : members_[static_cast<std::size_t>(at)];
+  int leader() { return leader_among(members_); }
+  /// The same, with those that are to be members: a change may have made one a voter, and the others have elected it,
+  /// before the operator who asked for the change has heard that it is done.
+  int leader_or_newcomer() {
+    std::vector<int> all = members_;
+    all.insert(all.end(), newcomers_.begin(), newcomers_.end());
+    return leader_among(all);
   }
 
   /// The answer "OK" of whoever leads to a command of an operator, asked again until then.
   bool administer(const std::vector<std::string>& words, milliseconds limit, std::string& last) {
     for (const auto until = steady::now() + limit; steady::now() < until;) {
       connection link;
-      const int i = leader();
+      const int i = leader_or_newcomer();
       const auto got = i >= 0 && link.open(client(i), until) ? link.call(words, until) : std::nullopt;
       if (got && got->text == "OK") return true;
       last = got ? got->text : "no answer";
@@ -191,6 +195,12 @@ class site {
   }
 
  private:
+  int leader_among(const std::vector<int>& places) {
+    std::vector<address> all;
+    for (const int i : places) all.push_back(client(i));
+    const int at = leader_of(all);
+    return at < 0 ? -1 : places[static_cast<std::size_t>(at)];
+  }
   static std::vector<endpoints> places() {
     std::vector<endpoints> all;
     for (int i = 0; i < most_places; ++i) {
@@ -215,6 +225,7 @@ class site {
   cluster servers_;
   std::map<int, std::unique_ptr<clock_of_server>> clocks_{};
   std::vector<int> members_{};
+  std::vector<int> newcomers_{};  ///< Servers that run and are to be members.
   int next_place_ = 0;
   surroundings around_;
 };
