@@ -162,7 +162,7 @@ class taken_proposals {
         return true;
       }
       const std::uint64_t below = highest - serial;
-      if (below >= 64 || (mask >> below & 1) != 0) return false;
+      if (below > 63 || (mask >> below & 1) != 0) return false;
       mask |= std::uint64_t{1} << below;
       return true;
     }

@@ -409,6 +409,32 @@ TEST_CASE("damage: a segment's header whole in itself that makes no sense is ref
   CHECK(refuses(segments.back(), 152, 0xFFFFFFFFFFFF));              // the configuration
 }
 
+TEST_CASE("damage: a segment of an opening that never was is refused, though nothing else tells") {
+  raft::file_log_options o = small_options();
+  o.record_syncs = false;
+  disk d;
+  {
+    auto log = test::open(d, o);
+    for (int i = 0; i < 2; ++i) {
+      test::propose(log, 1, std::string(3000, 'x'));
+      REQUIRE(log.sync());
+    }
+  }
+  const std::string last = names_of(d, "log-").back();
+  REQUIRE(last == "log-0000000000000002");
+  for (const std::uint32_t epoch : {1U, 2U, 3U}) {
+    disk changed = d;
+    auto& bytes = changed.content(last);
+    const auto end = 56 + raft::detail::load_le<std::uint32_t>(bytes.data() + 44);
+    raft::detail::store_le(bytes.data() + 40, epoch);
+    raft::detail::store_le(bytes.data() + 8, raft::detail::crc32c(bytes.data() + 12, end - 12));
+    changed.settle_content();
+    const std::string shown = reopened(changed, o);
+    if (epoch < 3) CHECK(shown.find(epoch == 1 ? "last=2 " : "last=1 ") != std::string::npos);
+    if (epoch == 3) CHECK(shown == "refused: dir/" + last + ": a segment out of turn, at offset 40");
+  }
+}
+
 TEST_CASE("damage: a header that gives an image to a snapshot that is not there is refused") {
   disk d;
   {
