@@ -95,7 +95,7 @@ template <class Files>
 /// read goes on to show what was not written; the next sync succeeds, and says nothing about it.
 template <class Files>
 [[nodiscard]] result<void> write_anew(const file_handle<Files>& file, std::uint64_t at, std::uint64_t end) {
-  std::vector<std::byte> piece(std::size_t{1} << 20);
+  std::vector<std::byte> piece(std::size_t{64} << 10);
   while (at < end) {
     const std::uint64_t rest = std::min<std::uint64_t>(piece.size(), end - at);
     const auto n = file.read(piece.data(), static_cast<std::size_t>(rest), at);
