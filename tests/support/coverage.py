@@ -6,6 +6,8 @@ Reads gcov's JSON of every object under BUILD_FOLDER. What is counted, so that t
   the others of its line by its place among them. A line with branches has two for each condition in it.
 - The build has no optimisation (-O0: nothing is merged or removed), no exceptions (so no branch that only an exception
   takes; gcov's mark of those is heeded all the same), and no assertions (their failing side ends the program).
+- What is always inline (settle.hpp says why) is a function here (-Dalways_inline=unused): gcov knows no function for
+  what it finds in its callers only, and so cannot tell one instantiation from the next.
 - Left out are the branches of defaulted functions, which are the compiler's.
 - What runs in constant evaluation only counts as not run: no counter counts there.
 - The testing headers (testing/) are counted apart: what they do not run is a matter of seeds.
