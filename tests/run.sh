@@ -200,7 +200,7 @@ group_mutants() { bash tests/mutants.sh --all; }
 
 group_coverage() {
   find build/coverage -name '*.gcda' -delete 2>/dev/null
-  with_ctest coverage unit paper stories file_log seeds sim && python3 tests/support/coverage.py build/coverage
+  with_ctest coverage unit paper stories file_log seeds sim && python3 tests/support/coverage.py build/coverage --missed
 }
 
 # ---------------------------------------------------------------------------------------------------- running them

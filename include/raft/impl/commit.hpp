@@ -34,10 +34,9 @@ RAFT_NODE_TEMPLATE
 template <class Value, class Of>
 constexpr Value RAFT_NODE::of_quorum(const leader_role& lead, Value own, Of&& of) const {
   const auto begin = lead.peers.begin();
-  const auto end = lead.peers.end();
-  return quorum_value(configuration_, [self = id_, own, of, begin, end, p = begin](node_id voter) mutable {
+  return quorum_value(configuration_, [self = id_, own, of, begin, p = begin](node_id voter) mutable {
     if (voter == self) return own;
-    if (p == end || voter < p->id) p = begin;  // the second half begins
+    if (voter < p->id) p = begin;  // the second half begins
     while (p->id != voter) ++p;
     return of(*p);
   });
