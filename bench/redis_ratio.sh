@@ -4,11 +4,10 @@
 #   bash bench/redis_ratio.sh [ROUNDS]      5 rounds; about 25 s each
 #
 # Loads: SET and GET with -c 50, -c 50 -P 16, -c 200 -P 32, each at least about 1 s. In every round each load goes to
-# both,
-# in an order that is drawn anew, and not before the machine is idle. Prints the medians, the ratio of the medians, and
-# the lowest and highest ratio of a round. RAFT_KV=FILE takes that raft-kv instead of building it; RAFT_KV_OPTIONS are
-# options for it, WAIT=SECONDS (20) how long to wait for an idle machine. Figures of different runs say nothing about
-# each other: the machine drifts more than they differ.
+# both, in an order that is drawn anew, and not before the machine is idle. Prints the medians, the ratio of the
+# medians, and the lowest and highest ratio of a round. RAFT_KV=FILE takes that raft-kv instead of building it;
+# RAFT_KV_OPTIONS are options for it, WAIT=SECONDS (20) how long to wait for an idle machine. Figures of different runs
+# say nothing about each other: the machine drifts more than they differ.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -7,7 +7,7 @@
 #   bash tests/mutants.sh --explorer   every patch that the explorer finds, by it alone
 #   bash tests/mutants.sh --features   every feature of the table in include/raft/README.md, by the test named there
 #   bash tests/mutants.sh B60 rule_... those whose names begin so
-#   bash tests/mutants.sh --general    every operator, condition and statement of the headers, by tests alone (10 min)
+#   bash tests/mutants.sh --general    every operator, condition and statement of the headers, by tests alone (27 min)
 #   bash tests/mutants.sh --check      whether every patch applies and names what is there; builds nothing
 set -euo pipefail
 

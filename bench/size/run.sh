@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Bytes of a node with empty policies, seconds to compile, and bytes of .text of one instantiation, for each compiler
-# that
-# is installed (g++-12 clang++-14 clang++-19, or those named).
+# that is installed (g++-12 clang++-14 clang++-19, or those named).
 #
 #   bench/size/run.sh [compiler ...]
 

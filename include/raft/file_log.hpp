@@ -204,7 +204,8 @@ class file_log {
   [[nodiscard]] const partial_snapshot& partial() const noexcept { return parts_->snapshots.partial(); }
 
   /// Starts to write one, and discards an unfinished one. errc::invalid_configuration, and nothing changed, for a meta
-  /// without a legal one.
+  /// without a legal one. errc::no_space, here and in write_snapshot, and in finish_snapshot for its last block:
+  /// the one that is being written is discarded and its file removed, and the log goes on.
   result<void> begin_snapshot(const snapshot_meta& meta) {
     if (failed()) return failure().why;
     if (auto legal = validate(meta.configuration); !legal) return legal.error();
@@ -332,8 +333,10 @@ class file_log {
     const bool found_one = !end.segments.empty();
     if (!found_one && !make_identity(*names, found)) return false;
     if (!p.snapshots.find(*names, end.identity, found.state().snapshot(), leftovers, failures)) return false;
+    const auto epoch = draw_epoch(found_one);
+    if (!failures.good(epoch, p.directory)) return false;
     image_ = found.state().take_image();
-    return take_up(found, *names, leftovers);
+    return take_up(found, *epoch, *names, leftovers);
   }
 
   /// A directory without a log: nothing may be there that speaks of one.
@@ -345,21 +348,28 @@ class file_log {
                             parts_->directory + '/' + name);
       return false;
     }
-    const auto identity = parts_->files.identity();
+    const auto identity = parts_->files.random_number();
     if (!parts_->failures.good(identity, parts_->directory)) return false;
     found.end().identity = *identity;
     return true;
   }
 
+  /// Of this opening.
+  result<std::uint32_t> draw_epoch(bool found_one) const {
+    if (!found_one) return 1U;
+    const auto number = parts_->files.random_number();
+    return number ? result<std::uint32_t>{static_cast<std::uint32_t>(*number)} : result<std::uint32_t>{number.error()};
+  }
+
   /// From here on the disk is written to: makes sure of what was found, tidies up, and writes the first batch of this
   /// opening, with which everything before it is known to be synced.
-  bool take_up(detail::wal::recovery<Files>& found, const std::vector<std::string>& names,
+  bool take_up(detail::wal::recovery<Files>& found, std::uint32_t epoch, const std::vector<std::string>& names,
                const std::vector<std::string>& leftovers) {
     parts& p = *parts_;
     auto& failures = p.failures;
     const auto unconfirmed = found.unconfirmed();
     if (!sync_found(found.end().segments) || !p.snapshots.sync_current(failures)) return false;
-    if (!p.writer.resume(std::move(found.end()))) return note_writer();
+    if (!p.writer.resume(std::move(found.end()), epoch)) return note_writer();
     if (unconfirmed && p.options.sync == sync_policy::always && !p.writer.confirm(*unconfirmed)) return note_writer();
     if (found.snapshot_unconfirmed() && !p.snapshots.confirm_current(failures)) return false;
     for (const std::string& file : leftovers) {

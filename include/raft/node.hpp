@@ -143,7 +143,8 @@ class node {
 
   /// Writes the state machine's state into the Log as a snapshot at last_applied, and lets go of the entries before it
   /// (but for options.trailing_entries). Refuses where there is nothing new, or while a follower is being sent the
-  /// present one. A Log that cannot hold it is not harmed: its error is returned [paper §7].
+  /// present one. What fails while the Log writes it is returned, and the node goes on; a Log that fails when it puts
+  /// it in place stops the node [paper §7].
   constexpr result<index_t> take_snapshot();
 
   /// The same, piece by piece, while the state machine goes on: names the place, `at` or last_applied(), whose state

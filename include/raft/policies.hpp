@@ -91,7 +91,9 @@ concept sends_bodies = requires(T& t, const envelope& m, const append_entries& b
 //    adds bytes to it; `partial()` tells how far it is. `finish_snapshot()` makes it the current one, in one atomic
 //    step with the log's new beginning: if the log holds an entry (meta.index, meta.term), all entries stay, else all
 //    entries go and the log begins at meta.index + 1. It refuses an index at or below that of the current one. The
-//    size and, if it was zero, the id of the meta are set by the Log; an id is never zero.
+//    size and, if it was zero, the id of the meta are set by the Log; an id is never zero. `begin_snapshot` and
+//    `write_snapshot` may answer errc::no_space, which ends that snapshot and nothing else: a node whose own it was
+//    goes on.
 
 /// `Log::durable_on_return`, `hard_state()` and `store(hard_state)`.
 template <class L>

@@ -4,16 +4,15 @@
 // An optional battery; it stands on node.hpp, codec.hpp and memory_log.hpp.
 //
 //   raft::tape tape;
-//   auto n = raft::recorder<Transport, Log, Clock, StateMachine, Sink>::create(tape, sink, {every}, id, options, seed,
-//   ...); n->tick(); n->step(message); n->propose(command); ...         // as with a node; `sink(bytes)` gets the
-//   recording
+//   auto n = raft::recorder<Transport, Log, Clock, StateMachine, Sink>::create(tape, sink, {every}, id, options, ...);
+//   n->tick(); n->step(message); n->propose(command);             // as with a node; `sink(bytes)` gets the recording
 //
 //   auto log = raft::initial_log(bytes);                          // what the Log held when the recording began
 //   auto end = raft::replay<Clock>(bytes, options, seed, *log, machine);     // a StateMachine as it was then
 //
 // A recording is one run of a node, from its start to its end; a restart begins another one. It is a stream of bytes:
 //
-//   "raftrec" and a version byte, 1
+//   "raftrec" and a version byte, 2
 //   id, inputs between two sums, the Log's state   hard state; snapshot with its image; base; entries
 //   then, over and over: an input                  its number (its place in input_list) and its fields
 //                        and notes of its call     0xf0 reading of the clock, less the one before
@@ -21,6 +20,7 @@
 //                                                  0xf2 the mark of the Log's first write; may_lead()
 //                                                  0xf3 which call was a view that did not show all, and how many
 //                                                  0xf4 the sum, u64, little-endian
+//                                                  0xf5 the Transport carries the snapshot that it was offered
 //
 // Numbers are little-endian base 128, messages are frames of codec.hpp. Nothing else is in it: chance comes from the
 // seed, and the options are the program's; a replay with others diverges, and says where.
@@ -51,7 +51,7 @@
 namespace raft {
 
 /// The version of the recordings that this header writes, and the only one that it replays.
-inline constexpr std::uint8_t recording_version = 1;
+inline constexpr std::uint8_t recording_version = 2;
 
 struct record_options {
   /// After how many inputs a sum of inputs and outputs is written; at least 1.
@@ -194,13 +194,12 @@ class recorder {
                          detail::taped_machine<StateMachine>, Observer>;
 
   /// As node::create; the Log's state goes to the sink first. `t` is new, and outlives the recorder at its place. A
-  /// Log in the middle of a snapshot is refused with not_ready: its bytes cannot be read back.
+  /// snapshot in the middle of which the Log is begins anew, as its bytes cannot be read back.
   static constexpr result<recorder> create(tape& t, Sink sink, const record_options& how, node_id id,
                                            const options<typename Clock::duration>& o, std::uint64_t seed,
                                            Transport transport, Log log, Clock clock, StateMachine machine,
                                            Observer observer = {}) {
     if (how.inputs_a_sum == 0) return {errc::invalid_options, "inputs_a_sum >= 1"};
-    if (log.partial().meta.index != index_t{}) return {errc::not_ready, "the Log is in the middle of a snapshot"};
     std::vector<std::byte>& out = t.buffer();
     out.assign(detail::recording_magic.begin(), detail::recording_magic.end());
     detail::form_writer form{out};

@@ -304,6 +304,7 @@ struct taped_log {
   Log inner;
   std::uint64_t moved = 0;  ///< From the marks of this Log to those of the recorded one.
   bool wrote = false;
+  bool begun = false;  ///< A snapshot, since the recording began: what was under way before is in no recording.
 
   [[nodiscard]] constexpr raft::hard_state hard_state() const { return inner.hard_state(); }
   [[nodiscard]] constexpr index_t first_index() const { return inner.first_index(); }
@@ -311,7 +312,7 @@ struct taped_log {
   [[nodiscard]] constexpr term_t term_at(index_t i) const { return inner.term_at(i); }
   [[nodiscard]] constexpr std::span<const index_t> configurations() const { return inner.configurations(); }
   [[nodiscard]] constexpr const snapshot_meta& snapshot() const { return inner.snapshot(); }
-  [[nodiscard]] constexpr partial_snapshot partial() const { return inner.partial(); }
+  [[nodiscard]] constexpr partial_snapshot partial() const { return begun ? inner.partial() : partial_snapshot{}; }
   [[nodiscard]] constexpr result<entries> view(index_t from, index_t last, std::uint32_t max) const {
     auto batch = to->log_call([&] { return inner.view(from, last, max); });
     if (!batch) return batch;
@@ -337,6 +338,7 @@ struct taped_log {
     return marked([&] { return inner.compact(i); });
   }
   constexpr result<void> begin_snapshot(const snapshot_meta& meta) {
+    begun = true;
     return to->log_call([&] { return inner.begin_snapshot(meta); });
   }
   constexpr result<void> write_snapshot(payload bytes) {

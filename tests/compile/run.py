@@ -6,6 +6,7 @@ headers    each header compiles as the only include, and twice over, with warnin
 two_units  two translation units that include everything link and run together (nothing is defined twice); by the same
            compiler as the headers
 noexcept   one of these units compiles as it is, and with -fno-exceptions -fno-rtti (clang 14's tests run so)
+readme     each block of C++ in the top README compiles alone, as who copies it would have it
 bits32     each header but testing/, and bits32.cpp, where std::size_t has 32 bits (g++ on x86-64 alone knows how to)
 fail       each file in fail/ compiles as it is; with one of its cases defined it does not, and the compiler says the
            sentences that the file expects: lines `// case NAME: sentence` (several lines of a name: all of them);
@@ -27,6 +28,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 INCLUDE = HERE.parent.parent / "include"
+README = HERE.parent.parent / "README.md"
 COMPILERS = ["g++", "clang++-19", "clang++-14"]
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", f"-I{INCLUDE}"]
 NO_EXCEPTIONS = ["-fno-exceptions", "-fno-rtti"]
@@ -63,6 +65,17 @@ def check_bits32(compiler, folder):
 
 def check_one_unit(compiler, flags, folder):
     code, output = run([compiler, *FLAGS, *flags, f"-I{folder}", "-fsyntax-only", str(HERE / "two_units_main.cpp")])
+    return "" if code == 0 else output
+
+
+def readme_blocks():
+    return re.findall(r"^```cpp\n(.*?)^```$", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def check_readme(compiler, number, folder):
+    unit = folder / f"readme_{number}.cpp"
+    unit.write_text(readme_blocks()[number])
+    code, output = run([compiler, *FLAGS, "-fsyntax-only", str(unit)])
     return "" if code == 0 else output
 
 
@@ -116,6 +129,9 @@ def jobs(compiler, alone, parts, folder):
     if "noexcept" in parts:
         yield f"{compiler} one unit", check_one_unit, (compiler, [], folder)
         yield f"{compiler} {' '.join(NO_EXCEPTIONS)}", check_one_unit, (compiler, NO_EXCEPTIONS, folder)
+    if "readme" in parts and compiler == alone:
+        for number in range(len(readme_blocks())):
+            yield f"{compiler} README.md, block {number + 1}", check_readme, (compiler, number, folder)
     if "bits32" in parts and compiler == "g++" and platform.machine() == "x86_64":
         yield f"{compiler} -m32", check_bits32, (compiler, folder)
     if "headers" in parts and compiler == alone:
@@ -137,7 +153,7 @@ def main():
     parser.add_argument("--compiler", action="append")
     parser.add_argument("part", nargs="*", default=[])
     options = parser.parse_args()
-    parts = options.part or ["headers", "two_units", "noexcept", "bits32", "fail"]
+    parts = options.part or ["headers", "two_units", "noexcept", "readme", "bits32", "fail"]
     passed = failed = 0
     with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = pathlib.Path(name)

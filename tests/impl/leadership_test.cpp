@@ -453,7 +453,7 @@ TEST_CASE("on_timeout_now: only this once; the next election is like any other")
   b->tick();
   CHECK(b->role() == role_kind::pre_candidate);
   CHECK(b->step(say(1_n, 2_n, 2_t, request_pre_vote_reply{2_t, true})));
-  for (const request_vote& asked : b->all<request_vote>()) CHECK_FALSE(asked.handed_over);
+  CHECK(b->all<request_vote>() == std::vector(2, request_vote{1_i, 1_t, false}));
 }
 
 TEST_CASE("on_timeout_now: whoever is about to stand does so at once, without the consent that it was waiting for") {
@@ -755,6 +755,29 @@ TEST_CASE("evacuate: a leader that all let pass serves on for nine times as long
   // A transfer begins and ends with heartbeats: at 0 and 300, at 350 and 650. At 700 it is seen that both let it pass.
   CHECK(run_to(700 + 9 * 700 - 50) == 2);
   CHECK(run_to(700 + 9 * 700) == 3);
+}
+
+TEST_CASE(
+    "evacuate: how long it serves on is counted from this evacuation's offers, not from those of an earlier one") {
+  setup how;
+  how.options.check_quorum = false;
+  auto a = lone_leader(how);
+  const auto run_to = [&a](ms until) {
+    while (a->now() < until) {
+      a->pass(50);
+      for (const node_id other : {2_n, 3_n}) CHECK(a->step(say(other, 1_n, 1_t, matched(1_i))));
+    }
+    return a->told<events::transfer_begun>().size();
+  };
+  a->evacuate();
+  CHECK(run_to(50) == 1);
+  a->stop_evacuation();
+  const ms later = 1'000'000;
+  CHECK(run_to(later) == 1);
+  a->evacuate();
+  // One let it pass then, the other does so now: from 0 to 300, and it is seen at 350 that none is left.
+  CHECK(run_to(later + 350 + 9 * 350 - 50) == 2);
+  CHECK(run_to(later + 350 + 9 * 350) == 3);
 }
 
 TEST_CASE("evacuate: a follower that lets an election timeout pass knows no leader any more") {

@@ -3,6 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
 #include "support/cluster.hpp"
 #include "support/printing.hpp"
 
@@ -14,6 +20,7 @@ using namespace story;
 namespace {
 
 using fates = std::vector<recorder::fated>;
+using place = std::pair<term_t, index_t>;
 
 std::unique_ptr<server> leader_of(std::uint64_t n, const setup& how = {}) {
   auto a = start(1_n, {.members = voters(n)}, how);
@@ -359,7 +366,7 @@ TEST_CASE("fail: when a write fails, what was proposed is unknown, in one fate e
 
 TEST_CASE("leave_leadership: each proposal ends once, over many changes of leaders") {
   cluster c{5};
-  std::map<std::uint64_t, std::uint64_t> proposed;
+  std::map<std::uint64_t, std::vector<place>> proposed;
   for (std::uint64_t round = 0; round < 25; ++round) {
     const std::uint64_t id = 1 + round * 3 % 5;
     c.heal();
@@ -369,18 +376,29 @@ TEST_CASE("leave_leadership: each proposal ends once, over many changes of leade
     if (!c[id].leads()) continue;
     if (round % 3 == 0) c.isolate(id);
     if (round % 3 == 1) c.cut_one_way(id, 1 + id % 5);
-    for (int k = 0; k < 3; ++k) proposed[id] += c[id].propose(std::to_string(round)).has_value();
+    for (int k = 0; k < 3; ++k) {
+      const auto taken = c[id].propose(std::to_string(round));
+      if (taken) proposed[id].emplace_back(taken->term, taken->index);
+    }
     if (round % 2 == 0) c.deliver();
   }
   c.heal();
   c.await_leader();
   c.pass(2000);
+  std::set<fate> ends;
   for (const std::uint64_t id : c.ids()) {
-    std::uint64_t told = 0;
-    for (const auto& f : c[id].machine().fates) told += f.last - f.first.previous();
+    std::vector<place> told;
+    for (const auto& f : c[id].machine().fates) {
+      ends.insert(f.what);
+      for (index_t i = f.first; i <= f.last; i = i.next()) told.emplace_back(f.term, i);
+    }
+    std::ranges::sort(told);
+    CHECK_FALSE(told.empty());
     CHECK(told == proposed[id]);
     CHECK(c[id].state() == c[1].state());
   }
+  CHECK(ends.contains(fate::applied));
+  CHECK(ends.contains(fate::dropped));
 }
 
 TEST_CASE("resolve_applied: what was executed elsewhere of a log that is replaced waits for the snapshot") {

@@ -1,7 +1,7 @@
 // The simulator as a program: runs seeds one after the other, stops at the first one that breaks an invariant, and
 // prints what was done.
 //
-//   raft_sim --seeds 1..2000 --events 20000     a range; exits 1 at a violation, or if a meter stayed at zero
+//   raft_sim --seeds 1..2000 --events 20000     a range; exits 1 at a violation (--meters: or if one stayed at zero)
 //   raft_sim --seed 7 --events 20000 --trace    one seed again, with its story
 //   raft_sim --seed 7 --shrink                  the least of it that still fails, told as a story
 //   raft_sim --repeat 7:812:only=4,17 --trace   what shrinking left, again

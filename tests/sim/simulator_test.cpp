@@ -361,27 +361,6 @@ TEST_CASE("simulate: a lease is not fooled by clocks that differ by what it allo
   }
 }
 
-// Seeds that showed a fault of the engine once; what they mean changes with the simulator, but they cost little.
-TEST_CASE("simulate: seeds that found something") {
-  struct finding {
-    std::uint64_t seed;
-    const char* what;
-  };
-  for (const finding& f :
-       {finding{2, "the round of a former term was echoed in an answer of the present one"}, finding{14, "the same"},
-        finding{38, "a no-op kept a machine that applies elsewhere from ever being up to date"},
-        finding{26, "matchIndex passed nextIndex while a snapshot was under way"},
-        finding{4, "a proposal was refused since its write failed, and its fate was told as well"},
-        finding{1341, "a machine elsewhere reported entries of a log that a snapshot had replaced"}}) {
-    INFO(f.what);
-    const plan p = draw_plan(f.seed, 20'000);
-    running(p.seed, p.events);
-    const outcome o = simulate(p);
-    INFO(to_text(o));
-    CHECK_FALSE(o.found);
-  }
-}
-
 TEST_CASE("simulate: a short run over some seeds finds nothing, and does something") {
   summary all;
   std::uint64_t committed = 0;

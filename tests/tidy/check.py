@@ -269,8 +269,10 @@ def readme_names_tests(tree):
         for named in re.finditer(r'([\w/]+_test|e2e/main|faults/nemesis|explore/scopes|simulator): "([^"]+)"', readme):
             where, title = named[1], " ".join(named[2].split())
             files = (tree.text.get(f"tests/{where}.{kind}", "") for kind in ("cpp", "hpp"))
-            wanted = title if where.endswith("_test") else f'"{title}"'
-            if wanted not in (simulator if where == "simulator" else "".join(files)):
+            wanted = re.escape(f'"{title}"')
+            if where.endswith("_test"):
+                wanted = rf"^TEST_CASE\w*\(\s*{wanted}|^static_assert\({re.escape(title)}\);"
+            if not re.search(wanted, simulator if where == "simulator" else "".join(files), re.MULTILINE):
                 line = tree.text[name].count("\n", 0, named.start()) + 1
                 yield name, line, f'{where} has no test "{title}"'
         for named in re.finditer(r"`((?:tests|include|examples|bench)/[\w/]+\.\w+)`", readme):

@@ -91,6 +91,10 @@ TEST_CASE("explore: a state machine that forgets is found, by the shortest story
 TEST_CASE("explore: a scope that cannot be explored says why") {
   exploration_scope s = small();
   CHECK(explore<hashing_machine, true>(s, 1, 10).refused != nullptr);
+  CHECK(std::string{explore<hashing_machine, false>(s).refused} == "durable on return, or deferred: not both");
+  s.deferred = true;
+  CHECK(std::string{explore(s).refused} == "durable on return, or deferred: not both");
+  s.deferred = false;
   s.options.max_entries_per_append = 0;
   const exploration e = explore(s);
   CHECK_FALSE(e.complete);

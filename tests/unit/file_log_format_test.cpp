@@ -46,6 +46,7 @@ bytes segment_of(const bytes& state) {
   h.sequence = 6;
   h.first_batch = 41;
   h.epoch = 3;
+  h.before = 8;
   bytes out;
   wal::encode_segment_header(out, h, state);
   return out;
@@ -161,6 +162,7 @@ TEST_CASE("segment's header: comes back from its bytes, a whole number of sector
     CHECK(h->sequence == 6);
     CHECK(h->first_batch == 41);
     CHECK(h->epoch == 3);
+    CHECK(h->before == 8);
     CHECK(h->data_offset == 512);
     CHECK(h->state == state);
   }

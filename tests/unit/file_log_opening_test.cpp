@@ -522,31 +522,44 @@ std::string with_header_behind(std::uint64_t distance, const wal::batch_header& 
   return refused(shown) ? "refused" : "cut";
 }
 
-wal::batch_header header(std::uint64_t number, std::uint64_t durable, std::uint32_t epoch) {
+/// An opening: its epoch, and the one before.
+struct opening {
+  std::uint32_t epoch = 0;
+  std::uint32_t before = 0;
+};
+
+wal::batch_header header(std::uint64_t number, std::uint64_t durable, opening by) {
   wal::batch_header h;
   h.sequence = 1;
   h.number = number;
   h.durable = durable;
-  h.epoch = epoch;
+  h.epoch = by.epoch;
+  h.before = by.before;
   return h;
 }
 
 }  // namespace
 
 TEST_CASE("damage: behind the end, what shows that the missing batch was there is damage, and what does not is cut") {
-  // Batches 1 and 2 are there, of epoch 1; the missing one is number 3.
+  // Batches 1 and 2 are there, of the first opening; the missing one is number 3.
+  constexpr opening first{1, 0};
+  constexpr opening next{7, 1};
+  constexpr opening lost{9, 8};
   for (const std::uint64_t distance : {8U, 64U}) {
     CAPTURE(distance);
-    CHECK(with_header_behind(distance, header(4, 3, 1), 120) == "refused");  // written when it was synced
-    CHECK(with_header_behind(distance, header(4, 2, 1), 120) == "cut");      // of a log that does not sync
-    CHECK(with_header_behind(distance, header(3, 2, 1), 120) == "refused");  // itself, in another place
-    CHECK(with_header_behind(distance, header(2, 1, 1), 120) == "refused");  // one from before, doubled
-    CHECK(with_header_behind(distance, header(2, 1, 0), 120) == "cut");      // of an earlier opening, cut then
-    CHECK(with_header_behind(distance, header(4, 2, 2), 120) == "cut");
-    CHECK(with_header_behind(distance, header(4, 2, 3), 120) == "refused");  // of an opening that never was
+    for (const opening by : {first, next, lost}) {
+      CHECK(with_header_behind(distance, header(4, 3, by), 120) == "refused");  // written when it was synced
+      CHECK(with_header_behind(distance, header(4, 2, by), 120) == "cut");      // of a log that does not sync
+    }
+    for (const opening by : {first, next}) {
+      CHECK(with_header_behind(distance, header(3, 2, by), 120) == "refused");  // itself, in another place
+      CHECK(with_header_behind(distance, header(2, 1, by), 120) == "refused");  // one from before, doubled
+    }
+    CHECK(with_header_behind(distance, header(3, 2, lost), 120) == "cut");  // what follows nothing that is there
+    CHECK(with_header_behind(distance, header(2, 1, lost), 120) == "cut");
   }
-  CHECK(with_header_behind(0, header(5, 3, 1), 40) == "refused");  // to the last byte of the segment
-  CHECK(with_header_behind(0, header(5, 2, 0), 40) == "cut");
+  CHECK(with_header_behind(0, header(5, 3, first), 40) == "refused");  // to the last byte of the segment
+  CHECK(with_header_behind(0, header(5, 2, lost), 40) == "cut");
 }
 
 TEST_CASE("damage: a batch that says to be longer than its file is torn, though what there is of it sums up") {
@@ -560,7 +573,7 @@ TEST_CASE("damage: a batch that says to be longer than its file is torn, though 
   auto& bytes = d.content("log-0000000000000001");
   const auto last = batches_of(bytes, d.identity).back();
   bytes.resize(last.first + last.second);
-  wal::batch_header h = header(2, 1, 1);
+  wal::batch_header h = header(2, 1, {1, 0});
   h.length = static_cast<std::uint32_t>(last.second) - 40 + 8;
   std::byte* const at = bytes.data() + last.first;
   raft::detail::store_le(at + 8, h.length);

@@ -55,6 +55,42 @@ TEST_CASE("finish_snapshot: keeps the log if it holds the entry, else replaces i
   }
 }
 
+TEST_CASE("no room for a snapshot: it is discarded, its file goes, and the log goes on") {
+  const raft::snapshot_meta meta{index_t{3}, term_t{1}, three_voters(), 0, 0};
+  const std::string image = pattern(300'000);
+  for (const char* where : {"begin", "write", "finish"}) {
+    CAPTURE(where);
+    test::disk d;
+    auto log = open(d);
+    for (int i = 0; i < 5; ++i) propose(log, 1, "x");
+    REQUIRE(log.sync());
+    std::string lacked;
+    const auto try_it = [&](const char* step, auto call) {
+      if (!lacked.empty()) return;
+      if (step == std::string{where}) d.room = d.used();
+      const auto done = call();
+      if (!done && done.error().code == errc::no_space) lacked = step;
+    };
+    try_it("begin", [&] { return log.begin_snapshot(meta); });
+    try_it("write", [&] { return log.write_snapshot(bytes_of(image)); });
+    try_it("finish", [&] { return log.finish_snapshot(); });
+    CHECK(lacked == where);
+    CHECK(log.partial().meta.index == index_t{});
+    CHECK(files_named(d, "partial-") == 0);
+    CHECK(log.write_snapshot(bytes_of("x")).error().code == errc::not_ready);
+    propose(log, 1, "it fits into this segment");
+    CHECK(log.sync());
+    CHECK(log.last_error().file.empty());
+    d.room = UINT64_MAX;
+    snapshot_at(log, 3, 1, image);
+    REQUIRE(log.sync());
+    d.crash({});
+    auto again = open(d);
+    CHECK(again.last_index() == index_t{6});
+    CHECK(image_of(again, 70'000) == image);
+  }
+}
+
 TEST_CASE("finish_snapshot: refused without one, and at or below the current one; nothing changes") {
   test::disk d;
   auto log = open(d);
@@ -359,7 +395,7 @@ TEST_CASE("open: refuses a snapshot whose parts are whole, each for itself, and 
   };
   const auto refused_as = [](const std::string& sentence) { return "refused: dir/" + ninth + ": " + sentence; };
   CHECK(refusal([](std::vector<std::byte>& bytes, std::uint64_t) {
-          raft::detail::store_le(bytes.data() + 12, std::uint32_t{2});
+          raft::detail::store_le(bytes.data() + 12, wal::format_version - 1);
           seal_header(bytes);
         }) == refused_as("a snapshot of a version that this build does not read"));
   // A place that is longer than what it says, and one whose configuration has no voters.

@@ -59,6 +59,16 @@ raft::file_log_options without_note(raft::file_log_options o) {
   return o;
 }
 
+/// A disk that has room, but for no name more while `full` says so.
+struct nameless_files : test::disk_files {
+  const bool* full = nullptr;
+
+  [[nodiscard]] raft::result<file> open(const std::string& path, raft::open_mode mode) const {
+    if (*full && mode == raft::open_mode::create) return raft::error{errc::no_space, {}, 28, "no room for a name"};
+    return test::disk_files::open(path, mode);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("failed: the call that fails is the last one, whichever it is") {
@@ -195,6 +205,24 @@ TEST_CASE("filling: refused for want of room, it is tried again when a segment b
   write_batch(log, 80);
   CHECK(spare_sizes(d).size() == 1);
   CHECK(d.full == 1);
+}
+
+TEST_CASE("filling: a name for which there is no room is no failure while this segment has room") {
+  disk d;
+  bool full = false;
+  auto log = raft::file_log<nameless_files>::open("dir", test::three_voters(), small(), nullptr, {{&d}, &full});
+  REQUIRE(log.has_value());
+  const auto sync_one = [&](std::size_t bytes) {
+    propose(*log, 1, std::string(bytes, 'x'));
+    return log->sync().has_value();
+  };
+  while (spare_sizes(d) != std::vector<std::size_t>{small().segment_bytes}) REQUIRE(sync_one(80));
+  full = true;
+  while (files_named(d, "log-") == 1) REQUIRE(sync_one(80));  // into the one that was filled
+  for (int i = 0; i < 10; ++i) CHECK(sync_one(80));
+  CHECK(files_named(d, "spare-") == 0);
+  CHECK_FALSE(sync_one(small().segment_bytes));  // it needs another one
+  CHECK(log->last_error().why.code == errc::no_space);
 }
 
 TEST_CASE("resume: an opening's first batch says that all before it is synced, where anything is ever synced") {

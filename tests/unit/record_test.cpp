@@ -207,14 +207,14 @@ TEST_CASE("replay: what is no recording is refused, and so is another version") 
     CHECK(initial_log(s.bytes).error().code == errc::malformed);
   }
   s.bytes = whole;
-  s.bytes[7] = std::byte{2};
+  s.bytes[7] ^= std::byte{1};
   CHECK(initial_log(s.bytes).error().code == errc::unsupported_version);
   s.bytes.resize(8);  // the version is the last byte that has to be there
   CHECK(initial_log(s.bytes).error().code == errc::unsupported_version);
   CHECK_FALSE(initial_log({}));
 }
 
-TEST_CASE("create: refuses what a node refuses, a sum after no inputs, and a Log that cannot be read whole now") {
+TEST_CASE("create: refuses what a node refuses, a sum after no inputs, and a Log that cannot be read now") {
   const stored full{.term = 5,
                     .members = voters(1),
                     .log = {{2, "a"}, {5, "b"}},
@@ -235,9 +235,24 @@ TEST_CASE("create: refuses what a node refuses, a sum after no inputs, and a Log
   CHECK(refusal(1, [](lone_server& s, memory_log&) { s.id = nobody; }) == errc::invalid_options);
   CHECK(refusal(1, [](lone_server& s, memory_log&) { s.disk.unreadable = true; }) == errc::io);
   CHECK(refusal(1, [](lone_server& s, memory_log&) { s.disk.cold_permille = 1000; }) == errc::not_at_hand);
-  CHECK(refusal(1, [](lone_server&, memory_log& log) {
-          REQUIRE(log.begin_snapshot({6_i, 5_t, voters(1), 9, 9}));
-        }) == errc::not_ready);
+}
+
+TEST_CASE("create: a snapshot in the middle of which the Log is begins anew, and the run is replayed all the same") {
+  lone_server s;
+  memory_log log = stored{.term = 5, .members = voters(3), .log = {{2, "a"}, {5, "b"}}}.build();
+  REQUIRE(log.begin_snapshot({6_i, 5_t, voters(3), 4, 9}));
+  REQUIRE(log.write_snapshot(bytes_of("hal")));
+  REQUIRE(s.start(std::move(log)));
+  CHECK(s.node->engine().log().partial().received == 0);
+  REQUIRE(s.node->step(chunk(2_n, 1_n, 5_t, {6_i, 5_t}, voters(3), "half", 0, 4).what));
+  s.report_durable();
+  s.node->finish();
+  CHECK(s.node->engine().log().snapshot().index == 6_i);
+  tape t;
+  const auto end = s.replay(t);
+  REQUIRE_MESSAGE(end, why(end));
+  CHECK(end->sum == s.tape.sum());
+  CHECK(end->end->log().snapshot().index == 6_i);
 }
 
 TEST_CASE("replay: a follower cuts what another leader had sent, and does so again") {
@@ -352,7 +367,7 @@ TEST_CASE("replay: refuses what is no recording, and what a node refuses") {
   senseless.max_entries_per_append = 0;
   CHECK(replay_of(s.bytes, senseless) == errc::invalid_options);
   CHECK(replay_of({}, s.options) == errc::malformed);
-  s.bytes[7] = std::byte{2};
+  s.bytes[7] ^= std::byte{1};
   CHECK(replay_of(s.bytes, s.options) == errc::unsupported_version);
 }
 

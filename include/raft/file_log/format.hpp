@@ -4,18 +4,19 @@
 //
 //   segment   log-<sequence>
 //     header  {magic u64, crc u32, version u32, identity u64, sequence u64, number of the first batch u64, epoch u32,
-//              length u32, 0 u64, state}, padded to a multiple of 512; then batches back to back
+//              length u32, before u32, 0 u32, state}, padded to a multiple of 512; then batches back to back
 //     batch   {crc of the header u32, crc of the items u32, length u32, sequence u32, number u64, durable u64,
-//              epoch u32, 0 u32, items}
+//              epoch u32, before u32, items}
 //       item  {length u32, kind u32, what the kind says}; lengths are multiples of 8
 //   synced    {magic u64, identity u64, number u64, 0 u32, crc u32}
 //
 // A batch is what one sync makes durable: all of it or, after a crash, none. Each checksum of a batch starts from the
 // log's identity, a random number that no client knows, so that bytes inside a payload never pass for a batch, nor does
 // a batch of another log. Batches are numbered through the life of the log; one sector rewritten, dropped, doubled or
-// swapped breaks the sequence of numbers. The epoch rises with each opening, so that what a former process left behind
-// the end of the log is never taken for what this one writes there; and the sequence number of the segment does the
-// same for a file that is used again.
+// swapped breaks the sequence of numbers. Each opening draws an epoch, and says with all that it writes which one was
+// before: so the openings are a chain, and what one of them left behind the end of the log, or in a file that is used
+// again, is never taken for what a later one writes there, even if a failure of power took the links between (without
+// syncs any of them may be gone). The first opening of a log has epoch 1, and 0 before it.
 
 #include <algorithm>
 #include <cstddef>
@@ -37,7 +38,7 @@ namespace raft::detail::wal {
 
 inline constexpr std::uint64_t segment_magic = 0x31474F4C54464152;  // "RAFTLOG1"
 inline constexpr std::uint64_t synced_magic = 0x434E595354464152;   // "RAFTSYNC"
-inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::uint32_t format_version = 2;
 inline constexpr std::size_t sector_bytes = 512;
 inline constexpr std::size_t batch_header_bytes = 40;
 inline constexpr std::size_t item_header_bytes = 8;
@@ -211,9 +212,10 @@ struct segment_header {
   std::uint64_t identity = 0;
   std::uint64_t sequence = 0;
   std::uint64_t first_batch = 0;  ///< The number of the first batch in it: all before it are synced, and elsewhere.
-  std::uint32_t epoch = 0;
-  std::size_t data_offset = 0;  ///< Where the batches begin.
-  small_state state{};          ///< As it was before the first batch.
+  std::uint32_t epoch = 0;        ///< Of the opening that began it,
+  std::uint32_t before = 0;       ///< and of the one before that.
+  std::size_t data_offset = 0;    ///< Where the batches begin.
+  small_state state{};            ///< As it was before the first batch.
 };
 
 inline constexpr std::size_t segment_header_bytes = 56;
@@ -230,7 +232,7 @@ inline void encode_segment_header(std::vector<std::byte>& out, const segment_hea
   put(out, h.sequence);
   put(out, h.first_batch);
   put(out, h.epoch | std::uint64_t{state.size()} << 32);
-  put(out, std::uint64_t{0});
+  put(out, std::uint64_t{h.before});
   out.insert(out.end(), state.begin(), state.end());
   store_le(out.data() + 8, crc32c(out.data() + 12, out.size() - 12));
   out.resize(round_up(out.size(), sector_bytes));
@@ -256,7 +258,7 @@ inline result<segment_header> decode_segment_header(payload bytes) {
   h.sequence = in.number();
   h.first_batch = in.number();
   h.epoch = static_cast<std::uint32_t>(in.number());
-  in.number();
+  h.before = static_cast<std::uint32_t>(in.number());
   h.data_offset = round_up(end, sector_bytes);
   h.state = take_small_state(in);
   if (!in.good || in.left != 0) return damaged(segment_header_bytes, "the state in a segment's header is malformed");
@@ -271,7 +273,8 @@ struct batch_header {
   std::uint32_t sequence = 0;  ///< The low half of the segment's.
   std::uint64_t number = 0;
   std::uint64_t durable = 0;  ///< When this was written, all batches up to this number were synced.
-  std::uint32_t epoch = 0;
+  std::uint32_t epoch = 0;    ///< Of the opening that wrote it,
+  std::uint32_t before = 0;   ///< and of the one before that.
 };
 
 /// Fills in the header of a batch, whose items follow it in the same bytes.
@@ -281,7 +284,8 @@ inline void seal_batch(std::byte* batch, std::size_t size, const batch_header& h
   store_le(batch + 12, h.sequence);
   store_le(batch + 16, h.number);
   store_le(batch + 24, h.durable);
-  store_le(batch + 32, std::uint64_t{h.epoch});
+  store_le(batch + 32, h.epoch);
+  store_le(batch + 36, h.before);
   store_le(batch, crc32c(batch + 4, batch_header_bytes - 4, seed));
 }
 
@@ -290,7 +294,8 @@ inline void seal_batch(std::byte* batch, std::size_t size, const batch_header& h
 inline bool read_batch_header(const std::byte* at, std::uint32_t seed, batch_header& h) noexcept {
   if (load_le<std::uint32_t>(at) != crc32c(at + 4, batch_header_bytes - 4, seed)) return false;
   h = {load_le<std::uint32_t>(at + 4),  load_le<std::uint32_t>(at + 8),  load_le<std::uint32_t>(at + 12),
-       load_le<std::uint64_t>(at + 16), load_le<std::uint64_t>(at + 24), load_le<std::uint32_t>(at + 32)};
+       load_le<std::uint64_t>(at + 16), load_le<std::uint64_t>(at + 24), load_le<std::uint32_t>(at + 32),
+       load_le<std::uint32_t>(at + 36)};
   return true;
 }
 

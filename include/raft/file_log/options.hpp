@@ -13,7 +13,10 @@ namespace raft {
 /// Whether file_log asks the disk to confirm what it wrote.
 enum class sync_policy : std::uint8_t {
   always,  ///< What is reported durable survives a power failure.
-  never,   ///< It survives the end of the process, not that of the machine: nothing is ever synced.
+  /// It survives the end of the process, not that of the machine: nothing is ever synced. After a failure of power an
+  /// opening shows what is whole from the beginning on, or refuses the log where that is not what was written. An
+  /// opening with `always` makes sure of all that it shows.
+  never,
 };
 
 struct file_log_options {

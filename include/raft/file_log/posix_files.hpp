@@ -150,8 +150,8 @@ struct posix_files {
     return listed;
   }
 
-  /// A number that others cannot guess and that no other directory has: the identity of a new log.
-  [[nodiscard]] result<std::uint64_t> identity() const noexcept {
+  /// A number that others cannot guess, another one at each call, here and in any other process.
+  [[nodiscard]] result<std::uint64_t> random_number() const noexcept {
     std::uint64_t number = 0;
     if (::getentropy(&number, sizeof number) != 0) return failed("the system gives no random number");
     return number;
@@ -190,7 +190,7 @@ concept files_policy = std::copyable<F> &&
   { f.sync_directory(path) } -> std::same_as<result<void>>;
   { f.make_directory(path) } -> std::same_as<result<void>>;
   { f.list(path) } -> std::same_as<result<std::vector<std::string>>>;
-  { f.identity() } -> std::same_as<result<std::uint64_t>>;
+  { f.random_number() } -> std::same_as<result<std::uint64_t>>;
 };
 
 static_assert(files_policy<posix_files>);

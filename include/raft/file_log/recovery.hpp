@@ -9,14 +9,14 @@
 //   - a later segment: it exists only because all before it was synced, and says with which batch it begins;
 //   - behind that place, the header of a batch that was written when N was synced (`durable` >= N): a batch is written
 //     only after the sync of the one before it;
-//   - a batch of the current epoch out of its place: dropped, doubled and swapped batches;
+//   - a batch of the last epoch, or the next one, out of its place: dropped, doubled and swapped batches;
 //   - the file `synced`, which names the last batch that was synced.
 // So damage is told from a torn write except where it takes all batches from some place to the end of the log, and
 // `synced` does not name them: it is written after each sync, without one, so it knows all syncs when a process is
 // killed, and those of the last half minute may be missing from it when the power fails. Each opening writes anew
 // what nothing says was synced, syncs all and then writes a batch of its own, which ends the doubt. With
 // sync_policy::never nothing is ever known to be synced, and only what is missing at the end of the last segment is
-// cut.
+// cut; what is whole behind that stays on the disk, and counts as little as the batches of other openings do.
 //
 // A batch whose checksum holds and whose content contradicts what is before it is damage as well (`replay.hpp`).
 
@@ -179,12 +179,18 @@ class recovery {
     if (h.first_batch != end_.number + 1) {
       return refuse(path_of(h.sequence - 1), damaged(end_.used, "a batch that was synced is damaged or missing"));
     }
-    if (h.epoch != end_.epoch && h.epoch != end_.epoch + 1) return refuse(path, damaged(40, "a segment out of turn"));
+    if (!follows(h)) return refuse(path, damaged(40, "a segment out of turn"));
     if (!(h.state == replay_->state())) {
       return refuse(path, damaged(segment_header_bytes, "a segment contradicts the one before it"));
     }
     end_.epoch = h.epoch;
     return true;
+  }
+
+  /// Of the opening that wrote what is before it, or of the next one.
+  template <class Header>
+  [[nodiscard]] bool follows(const Header& h) const noexcept {
+    return h.epoch == end_.epoch || h.before == end_.epoch;
   }
 
   // ---- batches
@@ -196,7 +202,7 @@ class recovery {
     batch_header h;
     if (head->size() < batch_header_bytes || !read_batch_header(head->data(), seed(), h)) return false;
     if (h.sequence != static_cast<std::uint32_t>(segment.sequence) || h.number != end_.number + 1) return false;
-    if (h.epoch != end_.epoch && h.epoch != end_.epoch + 1) return false;
+    if (!follows(h)) return false;
     const auto all = window_.at(end_.used, batch_header_bytes + std::uint64_t{h.length});
     if (!all) return all.error();
     if (all->size() < batch_header_bytes + std::uint64_t{h.length}) return false;
@@ -237,9 +243,8 @@ class recovery {
     batch_header h;
     if (!read_batch_header(bytes, seed(), h)) return false;
     if (h.durable >= missing) return true;
-    if (h.epoch < end_.epoch) return false;
-    if (h.epoch > end_.epoch + 1) return true;  // of an opening that never was
-    // Of this epoch: the missing one itself, torn, or later ones of a log that does not sync.
+    if (!follows(h)) return false;
+    // The missing one itself, torn, or later ones of a log that does not sync.
     return offset == end_.used ? h.number != missing : h.number <= missing;
   }
 

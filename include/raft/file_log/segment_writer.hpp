@@ -58,7 +58,7 @@ struct segment_on_disk {
 struct log_end {
   std::uint64_t identity = 0;
   std::uint64_t number = 0;                 ///< Of the last batch.
-  std::uint32_t epoch = 0;                  ///< Of the last opening.
+  std::uint32_t epoch = 0;                  ///< Of the last opening; zero in a new directory.
   std::uint64_t used = 0;                   ///< Where the next batch goes in the last segment.
   std::vector<segment_on_disk> segments{};  ///< Oldest first; none in a new directory.
   std::vector<std::string> spares{};        ///< Files of the size of a segment, to be used again.
@@ -77,10 +77,11 @@ class segment_writer {
   segment_writer(const Files& files, std::string directory, const file_log_options& options)
       : files_(files), directory_(std::move(directory)), options_(options), synced_path_(path("synced")) {}
 
-  /// Takes up a log where recovery found its end, all of which is synced unless nothing ever is; raises the epoch.
-  [[nodiscard]] bool resume(log_end end) {
+  /// Takes up a log where recovery found its end, all of which is synced unless nothing ever is; `epoch` is this
+  /// opening's.
+  [[nodiscard]] bool resume(log_end end, std::uint32_t epoch) {
     end_ = std::move(end);
-    ++end_.epoch;
+    before_ = std::exchange(end_.epoch, epoch);
     seed_ = seed_of(end_.identity);
     durable_ = syncs() ? end_.number : 0;
     if (!end_.segments.empty()) {
@@ -118,7 +119,6 @@ class segment_writer {
   }
 
   [[nodiscard]] const failure_account& failures() const noexcept { return failures_; }
-  [[nodiscard]] std::uint64_t identity() const noexcept { return end_.identity; }
 
  private:
   // ---- the batch
@@ -133,6 +133,7 @@ class segment_writer {
     h.number = end_.number + 1;
     h.durable = durable_;
     h.epoch = end_.epoch;
+    h.before = before_;
     seal_batch(b.bytes.data(), size, h, seed_);
     if (!good(current_.write(b.bytes.data(), size, end_.used), current_path_)) return false;
     if (!sync(current_, current_path_)) return false;
@@ -152,6 +153,7 @@ class segment_writer {
     h.sequence = end_.segments.empty() ? 1 : end_.segments.back().sequence + 1;
     h.first_batch = end_.number + 1;
     h.epoch = end_.epoch;
+    h.before = before_;
     encode_segment_header(header_, h, state);
     const std::uint64_t bytes = std::max<std::uint64_t>(options_.segment_bytes, header_.size() + size);
 
@@ -173,7 +175,7 @@ class segment_writer {
       end_.spares.pop_back();
       return open(current_, name, open_mode::write);
     }
-    if (!filling_.is_open() && !begin_filling()) return false;
+    if (!filling_.is_open() && !good(begin_filling(), filling_path_)) return false;
     while (syncs() && filled_ < options_.segment_bytes) {
       if (!fill_more()) return false;
     }
@@ -223,7 +225,7 @@ class segment_writer {
   /// as much as was just written.
   void fill_ahead(std::uint64_t written) {
     if (!syncs() || spare_refused_ || !end_.spares.empty()) return;
-    if (!filling_.is_open() && !begin_filling()) return;
+    if (!filling_.is_open() && !begin_filling()) return give_up_filling();
     const std::uint64_t portion = options_.fill_bytes;
     const std::uint64_t wanted = std::min(options_.segment_bytes, end_.used + 4 * portion);
     for (std::uint64_t done = 0; done < written && filled_ < wanted; done += portion) {
@@ -243,14 +245,19 @@ class segment_writer {
       return;
     }
     spare_refused_ = true;
+    if (!filling_.is_open()) return;
     filling_.close();
     static_cast<void>(good(files_.remove(filling_path_), filling_path_));
   }
 
-  bool begin_filling() {
+  /// Its file, still empty; else the reason is in fill_failure_, too.
+  result<void> begin_filling() {
     filling_path_ = next_spare_path();
     filled_ = 0;
-    return open(filling_, filling_path_, open_mode::create);
+    auto f = open_file(files_, filling_path_, open_mode::create);
+    if (!f) return fill_failure_ = f.error();
+    filling_ = std::move(*f);
+    return {};
   }
 
   /// The next portion of zeros, or failure for good.
@@ -297,6 +304,7 @@ class segment_writer {
   file_log_options options_;
   failure_account failures_{};
   log_end end_{};
+  std::uint32_t before_ = 0;  ///< The epoch of the opening before this one.
   std::uint32_t seed_ = 0;
   std::uint64_t durable_ = 0;  ///< The number of the last batch that is synced.
   file_handle<Files> current_{};

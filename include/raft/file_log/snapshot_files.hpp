@@ -200,7 +200,7 @@ class snapshot_files {
     for (std::uint64_t b = blocks; writing_.offset_of(b) < *size; ++b) {
       if (!good(writing_.file.write(zeros, trailer_bytes, writing_.offset_of(b) + block_bytes))) return false;
     }
-    return sync(failures);
+    return good(synced());
   }
 
   // ---- reading
@@ -246,9 +246,10 @@ class snapshot_files {
     writing_.path = path(name_of("partial-", writing_.number));
     writing_.meta = meta;
     auto f = open_file(files_, writing_.path, open_mode::create);
+    if (!f && f.error().code == errc::no_space) return f.error();
     if (!failures.good(f, writing_.path)) return failures.first().why;
     writing_.file = std::move(*f);
-    if (!failures.good(writing_.write_header(identity_), writing_.path)) return failures.first().why;
+    if (auto done = kept(writing_.write_header(identity_), failures); !done) return done;
     partial_ = {meta, 0};
     crc_ = 0;
     unsynced_ = 0;
@@ -256,6 +257,7 @@ class snapshot_files {
     return {};
   }
 
+  /// errc::no_space ends the snapshot.
   result<void> write(payload bytes, failure_account& failures) {
     crc_ = crc32c(bytes.data(), bytes.size(), crc_);
     while (!bytes.empty()) {
@@ -265,16 +267,13 @@ class snapshot_files {
       bytes = bytes.subspan(n);
       if (at + n == block_bytes) {
         const std::uint64_t block = partial_.received / block_bytes;
-        if (!failures.good(writing_.write_block(block, block_.data(), block_bytes), writing_.path)) {
-          return failures.first().why;
-        }
+        if (auto done = kept(writing_.write_block(block, block_.data(), block_bytes), failures); !done) return done;
       }
       partial_.received += n;
       unsynced_ += n;
     }
     // In portions, so that finish() need not wait for the whole image.
-    if (unsynced_ >= sync_portion && !sync(failures)) return failures.first().why;
-    return {};
+    return unsynced_ >= sync_portion ? kept(synced(), failures) : result<void>{};
   }
 
   /// Makes the image durable under the name of its index. It is not the current one yet: place() follows once the log
@@ -283,7 +282,8 @@ class snapshot_files {
     snapshot_meta meta = partial_.meta;
     meta.size = partial_.received;
     if (meta.id == 0) meta.id = memory_log::id_of(crc_, meta.size);
-    if (!finish_file(meta, failures)) return failures.first().why;
+    if (auto done = kept(write_end(meta), failures); !done) return done.error();
+    if (!publish(meta, failures)) return failures.first().why;
     finished_ = std::move(writing_);
     finished_size_ = meta.size;
     partial_ = {};
@@ -307,26 +307,41 @@ class snapshot_files {
   }
   [[nodiscard]] std::string path(const std::string& name) const { return directory_ + '/' + name; }
   [[nodiscard]] bool syncs() const noexcept { return options_.sync == sync_policy::always; }
-  bool sync(failure_account& failures) {
+  result<void> synced() {
     unsynced_ = 0;
-    return !syncs() || failures.good(writing_.file.sync(), writing_.path);
+    return syncs() ? writing_.file.sync() : result<void>{};
   }
 
-  bool finish_file(const snapshot_meta& meta, failure_account& failures) {
-    const std::string& from = writing_.path;
+  /// What became of a call for the snapshot that is being written. One that found no room ends that snapshot: no log
+  /// speaks of its file, and the log goes on without. Any other failure is the log's.
+  result<void> kept(const result<void>& done, failure_account& failures) {
+    if (done || done.error().code != errc::no_space) {
+      return failures.good(done, writing_.path) ? result<void>{} : result<void>{failures.first().why};
+    }
+    writing_.file.close();
+    partial_ = {};
+    return failures.good(files_.remove(writing_.path), writing_.path) ? done : result<void>{failures.first().why};
+  }
+
+  /// The last block and the slot, synced: then the file is whole.
+  result<void> write_end(const snapshot_meta& meta) {
     const std::size_t rest = partial_.received % block_bytes;
     if (rest != 0) {
-      const auto done = writing_.write_block(partial_.received / block_bytes, block_.data(), rest);
-      if (!failures.good(done, from)) return false;
+      auto done = writing_.write_block(partial_.received / block_bytes, block_.data(), rest);
+      if (!done) return done;
     }
     std::byte slot[slot_bytes];
     store_le(slot + 4, crc_);
     store_le(slot + 8, meta.size);
     store_le(slot + 16, meta.id);
     store_le(slot, crc32c(slot + 4, slot_bytes - 4, writing_.seed));
-    if (!failures.good(writing_.file.write(slot, slot_bytes, writing_.slot), from) || !sync(failures)) return false;
+    auto done = writing_.file.write(slot, slot_bytes, writing_.slot);
+    return done ? synced() : done;
+  }
+
+  bool publish(const snapshot_meta& meta, failure_account& failures) {
     const std::string to = path(name_of("snapshot-", meta.index.value));
-    if (!failures.good(files_.rename(from, to), from)) return false;
+    if (!failures.good(files_.rename(writing_.path, to), writing_.path)) return false;
     writing_.path = to;
     return !syncs() || failures.good(files_.sync_directory(directory_), directory_);
   }

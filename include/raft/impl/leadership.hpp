@@ -203,6 +203,7 @@ RAFT_NODE_TEMPLATE
 constexpr void RAFT_NODE::renew_transfer(leader_role& lead) {
   transfer_.asked = false;
   const bool hands_over = reluctance_.evacuating || snapshots_.wanted != index_t{};
+  if (!hands_over) lead.offers = false;  // what it offered before says nothing of the next time
   if (!hands_over || transfer_.under_way() || now_ < lead.offers_again) return;
   const peer* best = find_peer(best_peer());
   if (best == nullptr) return;  // there is a next time

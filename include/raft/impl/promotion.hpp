@@ -76,7 +76,8 @@ constexpr std::int64_t RAFT_NODE::patience_for(const peer& p) const {
   std::int64_t patience = count_of(options_.election_timeout_max) * std::int64_t{options_.promotion_rounds};
   if (p.carried) patience = std::max(patience, count_of(options_.snapshot_carry_timeout));
   if (p.state == progress_state::snapshot && options_.snapshot_bytes_per_second != 0) {
-    const std::uint64_t turns = std::get<leader_role>(role_).peers.size() * options_.snapshot_chunk_bytes;
+    const std::uint64_t peers = std::get<leader_role>(role_).peers.size();
+    const std::uint64_t turns = peers * options_.snapshot_chunk_bytes;
     const auto seconds = static_cast<std::int64_t>(turns / options_.snapshot_bytes_per_second);
     patience += (1 + std::min(seconds, std::int64_t{1} << 20)) * count_of(milliseconds<duration>(1000));
   }

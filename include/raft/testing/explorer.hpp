@@ -63,6 +63,7 @@ class explorer {
   exploration run() {
     const exploration_scope& scope = known_.scope();
     if (scope.servers.empty() || scope.servers.size() > most_servers) return refused("1 to 5 servers");
+    if (scope.deferred == DurableOnReturn) return refused("durable on return, or deferred: not both");
     if (scope.renamings().size() != known_.renamings()) return refused("no scope");
     worker& w = workers_[0];
     world& first = w.next;
@@ -439,7 +440,8 @@ class explorer {
   std::uint32_t last_ = root;
 };
 
-/// Explores a scope to its end, to the first broken invariant, or to `most_states`.
+/// Explores a scope to its end, to the first broken invariant, or to `most_states`. The Log of its servers is durable
+/// on return, or later: as the scope's `deferred` says, too.
 template <class Machine = hashing_machine, bool DurableOnReturn = true>
 [[nodiscard]] exploration explore(const exploration_scope& scope, unsigned threads = 1,
                                   std::uint64_t most_states = ~std::uint64_t{0}) {

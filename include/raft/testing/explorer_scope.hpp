@@ -47,6 +47,7 @@ struct exploration_scope {
   how_often limit{};
   std::vector<membership> targets{};  ///< Of changes.
   /// Writes complete one after another, whenever it pleases the explorer, and a crash keeps any prefix of the others.
+  /// For explore<Machine, false>, which refuses a scope without it, as explore<Machine, true> refuses one with it.
   bool deferred = false;
   /// Requests of a term that their receiver has left are still delivered, and answered with the present term. Without
   /// them a scope is several times smaller; its network loses such.

@@ -95,7 +95,8 @@ struct memory_disk {
   bool short_writes = false;                    ///< Writes take at most 700 bytes a call, reads 900.
   std::uint64_t room = UINT64_MAX;              ///< Bytes that all files together may have.
   bool lies = false;                            ///< sync() says yes and does nothing.
-  std::uint64_t identity = 0x0123456789ABCDEF;  ///< Of the next log that is made.
+  std::uint64_t identity = 0x0123456789ABCDEF;  ///< Of the first log that is made.
+  std::uint64_t drawn = 0;                      ///< How many random numbers were asked for; the first is the identity.
 
   [[nodiscard]] std::uint64_t used() const {
     std::uint64_t n = 0;
@@ -365,9 +366,9 @@ struct memory_files {
     return out;
   }
 
-  result<std::uint64_t> identity() const {
+  result<std::uint64_t> random_number() const {
     if (auto r = on->call(); !r) return r.error();
-    return on->identity;
+    return on->identity + on->drawn++ * 0x9E3779B97F4A7C15;
   }
 };
 

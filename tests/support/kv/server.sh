@@ -1,7 +1,7 @@
 # To be sourced from the top of the tree: `server` becomes the path of raft-kv, RAFT_KV's or the release preset's, which
-# is built if it is not there. Ends the script if that fails.
+# is brought up to date. Ends the script if that fails.
 server=${RAFT_KV:-build/release/examples/kv/raft-kv}
-if [ ! -x "$server" ]; then
+if [ -z "${RAFT_KV:-}" ]; then
   if ! { cmake --preset release && cmake --build --preset release --target raft-kv; } >&2; then
     echo "0 passed, 1 failed"
     exit 1
