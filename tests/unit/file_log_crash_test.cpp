@@ -241,7 +241,7 @@ int lives_after_power_failures(std::uint64_t segment_bytes, std::uint64_t writes
   int opened = 0;
   raft::file_log_options o = small_options();
   o.segment_bytes = segment_bytes;
-  for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
     raft::testing::rng chance{seed};
     disk d;
@@ -270,8 +270,8 @@ int lives_after_power_failures(std::uint64_t segment_bytes, std::uint64_t writes
 }
 
 TEST_CASE("crash: what lives without syncs left on the disk is never taken for what a later one writes there") {
-  CHECK(lives_after_power_failures(65536, 12) == 1000);  // in one segment, only what is at its end may be missing
-  CHECK(lives_after_power_failures(4096, 80) > 100);     // and with files that are used again
+  CHECK(lives_after_power_failures(65536, 12) == 300);  // in one segment, only what is at its end may be missing
+  CHECK(lives_after_power_failures(4096, 80) > 30);     // and with files that are used again
 }
 
 TEST_CASE("crash: at every byte of the last batch") {
