@@ -91,6 +91,18 @@ TEST_CASE("no room for a snapshot: it is discarded, its file goes, and the log g
   }
 }
 
+TEST_CASE("no room for a snapshot: if its file cannot be removed either, the log fails for good") {
+  test::disk d;
+  auto log = open(d);
+  propose(log, 1, "x");
+  REQUIRE(log.sync());
+  d.room = d.used();
+  d.fail_at = d.calls + 3;  // the file is made, its header finds no room, and the third call is to remove it
+  CHECK(log.begin_snapshot({index_t{1}, term_t{1}, three_voters(), 0, 0}).error().code == errc::io);
+  CHECK(log.last_error().file.starts_with("dir/partial-"));
+  CHECK(log.store({term_t{2}, raft::nobody, index_t{}}).error().code == errc::io);
+}
+
 TEST_CASE("finish_snapshot: refused without one, and at or below the current one; nothing changes") {
   test::disk d;
   auto log = open(d);
