@@ -14,7 +14,8 @@ namespace raft {
 enum class sync_policy : std::uint8_t {
   always,  ///< What is reported durable survives a power failure.
   /// It survives the end of the process, not that of the machine: nothing is ever synced. After a failure of power an
-  /// opening shows what is whole from the beginning on, or refuses the log where that is not what was written. An
+  /// opening shows what is whole from the beginning on, or refuses the log where that is not what was written; what
+  /// earlier openings with `always` had synced may be gone as well, since files are used again without a sync. An
   /// opening with `always` makes sure of all that it shows.
   never,
 };
