@@ -188,12 +188,14 @@ group_fuzz() {
   count "$passed" "$failed"
 }
 
+built_kv=build/release/examples/kv/raft-kv
+
 group_e2e() {
-  configure release && build release raft-kv && bash tests/e2e/run.sh
+  configure release && build release raft-kv && RAFT_KV=$built_kv bash tests/e2e/run.sh
 }
 
 group_faults() {
-  configure release && build release raft-kv && bash tests/faults/run.sh
+  configure release && build release raft-kv && RAFT_KV=$built_kv bash tests/faults/run.sh
 }
 
 group_mutants() { bash tests/mutants.sh --all; }

@@ -333,10 +333,10 @@ class file_log {
     const bool found_one = !end.segments.empty();
     if (!found_one && !make_identity(*names, found)) return false;
     if (!p.snapshots.find(*names, end.identity, found.state().snapshot(), leftovers, failures)) return false;
-    const auto epoch = draw_epoch(found_one);
+    const auto epoch = found_one ? p.files.random_number() : result<std::uint64_t>{std::uint64_t{1}};
     if (!failures.good(epoch, p.directory)) return false;
     image_ = found.state().take_image();
-    return take_up(found, *epoch, *names, leftovers);
+    return take_up(found, static_cast<std::uint32_t>(*epoch), *names, leftovers);
   }
 
   /// A directory without a log: nothing may be there that speaks of one.
@@ -352,13 +352,6 @@ class file_log {
     if (!parts_->failures.good(identity, parts_->directory)) return false;
     found.end().identity = *identity;
     return true;
-  }
-
-  /// Of this opening.
-  result<std::uint32_t> draw_epoch(bool found_one) const {
-    if (!found_one) return 1U;
-    const auto number = parts_->files.random_number();
-    return number ? result<std::uint32_t>{static_cast<std::uint32_t>(*number)} : result<std::uint32_t>{number.error()};
   }
 
   /// From here on the disk is written to: makes sure of what was found, tidies up, and writes the first batch of this

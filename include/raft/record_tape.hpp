@@ -304,7 +304,9 @@ struct taped_log {
   Log inner;
   std::uint64_t moved = 0;  ///< From the marks of this Log to those of the recorded one.
   bool wrote = false;
-  bool begun = false;  ///< A snapshot, since the recording began: what was under way before is in no recording.
+  /// A snapshot is under way whose every byte was recorded: one from before the recording is in none, and after an
+  /// error the Log may have kept it or not, which a replay cannot tell.
+  bool begun = false;
 
   [[nodiscard]] constexpr raft::hard_state hard_state() const { return inner.hard_state(); }
   [[nodiscard]] constexpr index_t first_index() const { return inner.first_index(); }
@@ -338,11 +340,14 @@ struct taped_log {
     return marked([&] { return inner.compact(i); });
   }
   constexpr result<void> begin_snapshot(const snapshot_meta& meta) {
-    begun = true;
-    return to->log_call([&] { return inner.begin_snapshot(meta); });
+    auto done = to->log_call([&] { return inner.begin_snapshot(meta); });
+    begun = done.has_value();
+    return done;
   }
   constexpr result<void> write_snapshot(payload bytes) {
-    return to->log_call([&] { return inner.write_snapshot(bytes); });
+    auto done = to->log_call([&] { return inner.write_snapshot(bytes); });
+    begun &= done.has_value();
+    return done;
   }
   constexpr result<mark_t> finish_snapshot() {
     return marked([&] { return inner.finish_snapshot(); });

@@ -23,6 +23,7 @@ struct slow_log : memory_log {
   static constexpr bool durable_on_return = false;
   struct control {
     bool fails = false;
+    bool no_room = false;     ///< For another snapshot; the one that is being written stays.
     bool unreadable = false;  ///< The snapshot's bytes.
     std::uint64_t cold_permille = 0;
     std::uint64_t chance = 1;
@@ -44,6 +45,10 @@ struct slow_log : memory_log {
   [[nodiscard]] result<payload> read_snapshot(std::uint64_t offset, std::uint32_t max) const {
     if (how->unreadable) return {errc::io, "the snapshot cannot be read"};
     return memory_log::read_snapshot(offset, max);
+  }
+  result<void> begin_snapshot(const snapshot_meta& meta) {
+    if (how->no_room) return {errc::no_space, "no room for a snapshot"};
+    return memory_log::begin_snapshot(meta);
   }
   result<mark_t> store(const raft::hard_state& h) {
     return mark([&] { return memory_log::store(h); });

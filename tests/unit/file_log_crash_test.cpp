@@ -235,10 +235,14 @@ TEST_CASE("crash: what an earlier opening left behind the end is not taken for w
 }
 
 /// Lives that sync, some that do not, and a failure of power: what it left, told by the term that a life ends with.
-/// Each life after that shows what the one before it showed last, as only its process was killed. Answers how often the
-/// log was opened at all: without syncs whole segments may be gone.
-int lives_after_power_failures(std::uint64_t segment_bytes, std::uint64_t writes) {
-  int opened = 0;
+/// Each life after that shows what the one before it showed last, as only its process was killed.
+struct lives {
+  int opened = 0;  ///< How often the log was opened after the failure,
+  int kept = 0;    ///< and showed what the first life had synced.
+};
+
+lives lives_after_power_failures(std::uint64_t segment_bytes, std::uint64_t writes) {
+  lives seen;
   raft::file_log_options o = small_options();
   o.segment_bytes = segment_bytes;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
@@ -246,10 +250,12 @@ int lives_after_power_failures(std::uint64_t segment_bytes, std::uint64_t writes
     raft::testing::rng chance{seed};
     disk d;
     std::uint64_t term = 0;
+    raft::term_t shown;
     const auto live = [&](raft::sync_policy policy, std::uint64_t at_most) {
       o.sync = policy;
       auto log = test::disk_log::open("dir", test::three_voters(), o, nullptr, test::disk_files{&d});
       if (!log) return false;
+      shown = log->hard_state().current_term;
       for (std::uint64_t i = 1 + chance.below(at_most); i != 0; --i) {
         REQUIRE(log->store({raft::term_t{++term}, raft::nobody, raft::index_t{}}));
         REQUIRE(log->sync());
@@ -258,20 +264,25 @@ int lives_after_power_failures(std::uint64_t segment_bytes, std::uint64_t writes
       return true;
     };
     REQUIRE(live(raft::sync_policy::always, writes));
+    const raft::term_t synced{term};
     for (std::uint64_t i = 1 + chance.below(3); i != 0; --i) REQUIRE(live(raft::sync_policy::never, 2 * writes));
     d.crash({keep::how::any, chance.next()});
     if (!live(chance.below(3) == 0 ? raft::sync_policy::never : raft::sync_policy::always, writes)) continue;
-    ++opened;
+    ++seen.opened;
+    seen.kept += shown >= synced ? 1 : 0;
     auto again = test::disk_log::open("dir", test::three_voters(), o, nullptr, test::disk_files{&d});
     REQUIRE(again.has_value());
     REQUIRE(again->hard_state().current_term == raft::term_t{term});
   }
-  return opened;
+  return seen;
 }
 
 TEST_CASE("crash: what lives without syncs left on the disk is never taken for what a later one writes there") {
-  CHECK(lives_after_power_failures(65536, 12) == 300);  // in one segment, only what is at its end may be missing
-  CHECK(lives_after_power_failures(4096, 80) > 30);     // and with files that are used again
+  const lives one_segment = lives_after_power_failures(65536, 12);
+  CHECK(one_segment.opened == 300);  // only what is at its end may be missing
+  CHECK(one_segment.kept == 300);
+  // With files that are used again the log may be refused, and what was synced before may be gone.
+  CHECK(lives_after_power_failures(4096, 80).opened > 30);
 }
 
 TEST_CASE("crash: at every byte of the last batch") {

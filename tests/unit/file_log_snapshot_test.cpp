@@ -9,6 +9,7 @@
 
 #include <raft/file_log.hpp>
 #include <support/faulty_disk.hpp>
+#include <support/log_image.hpp>
 #include <support/log_model.hpp>
 #include <support/log_run.hpp>
 
@@ -101,6 +102,46 @@ TEST_CASE("no room for a snapshot: if its file cannot be removed either, the log
   CHECK(log.begin_snapshot({index_t{1}, term_t{1}, three_voters(), 0, 0}).error().code == errc::io);
   CHECK(log.last_error().file.starts_with("dir/partial-"));
   CHECK(log.store({term_t{2}, raft::nobody, index_t{}}).error().code == errc::io);
+}
+
+TEST_CASE(
+    "no room for a snapshot: an unfinished one that is found on a full disk is taken up, or goes, and never in the "
+    "way") {
+  // What ends inside a block: a process that was killed in the midst of a write.
+  test::disk d;
+  {
+    auto log = open(d);
+    for (int i = 0; i < 5; ++i) propose(log, 1, "x");
+    REQUIRE(log.sync());
+    REQUIRE(log.begin_snapshot({index_t{3}, term_t{1}, three_voters(), 0, 0}));
+    REQUIRE(log.write_snapshot(bytes_of(pattern(140'000))));
+  }
+  const std::string name = test::names_of(d, "partial-").at(0);
+  d.content(name).resize(d.content(name).size() - 1000);
+  d.settle_content();
+  {
+    test::disk full = d;
+    full.revive();
+    full.room = full.used();
+    const auto log = open(full);
+    CHECK(log.partial().meta.index == index_t{3});
+    CHECK(log.partial().received == 65536);
+  }
+  // No call for it may keep the log from being opened for want of room: then it goes.
+  std::size_t gone = 0;
+  for (std::uint64_t call = 1; call < 100; ++call) {
+    test::disk copy = d;
+    copy.revive();
+    copy.fail_at = copy.calls + call;
+    copy.fail_code = errc::no_space;
+    const auto log = test::disk_log::open("dir", three_voters(), small(), nullptr, test::disk_files{&copy});
+    if (!log || files_named(copy, "partial-") != 0) continue;
+    ++gone;
+    CHECK(log->partial().meta.index == index_t{});
+    CHECK(log->last_index() == index_t{5});
+    CHECK(log->last_error().file.empty());
+  }
+  CHECK(gone == 5);  // its header is written, its block read and written, its size asked, its file synced
 }
 
 TEST_CASE("finish_snapshot: refused without one, and at or below the current one; nothing changes") {

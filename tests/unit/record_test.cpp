@@ -255,6 +255,30 @@ TEST_CASE("create: a snapshot in the middle of which the Log is begins anew, and
   CHECK(end->end->log().snapshot().index == 6_i);
 }
 
+TEST_CASE("replay: a begin_snapshot that finds no room does not part the run from its replay") {
+  // What the Log held of a leader's snapshot before the recording is in no recording, whatever becomes of the call.
+  lone_server s;
+  memory_log log{voters(3)};
+  REQUIRE(log.begin_snapshot({6_i, 5_t, voters(3), 4, 7}));
+  REQUIRE(log.write_snapshot(bytes_of("ha")));
+  REQUIRE(s.start(std::move(log)));
+  REQUIRE(s.node->step(append(2_n, 1_n, 5_t, {}, 1_i, {{5, "x"}}).what));
+  s.report_durable();
+  REQUIRE(s.node->engine().last_applied() == 1_i);
+  s.disk.no_room = true;
+  CHECK(s.node->begin_snapshot().error().code == errc::no_space);
+  s.disk.no_room = false;
+  REQUIRE(s.node->step(chunk(2_n, 1_n, 5_t, {6_i, 5_t}, voters(3), "half", 0, 1).what));
+  REQUIRE(s.node->step(chunk(2_n, 1_n, 5_t, {6_i, 5_t}, voters(3), "half", 1, 3).what));
+  s.report_durable();
+  s.node->finish();
+  CHECK(s.node->engine().log().snapshot().index == 6_i);
+  tape t;
+  const auto end = s.replay(t);
+  REQUIRE_MESSAGE(end, why(end));
+  CHECK(end->sum == s.tape.sum());
+}
+
 TEST_CASE("replay: a follower cuts what another leader had sent, and does so again") {
   lone_server s;
   REQUIRE(s.start(memory_log{voters(3)}));

@@ -186,21 +186,7 @@ class snapshot_files {
   /// Readies a resumed snapshot for being written on: writes what is there anew, as a sync before the restart may have
   /// failed, which a read does not show; and makes sure that no block behind them counts after the next restart.
   bool confirm(failure_account& failures) {
-    if (!writing_.file.is_open()) return true;
-    const auto good = [&](const auto& r) { return failures.good(r, writing_.path); };
-    if (!good(writing_.write_header(identity_))) return false;
-    const std::uint64_t blocks = partial_.received / block_bytes;
-    for (std::uint64_t b = 0; b < blocks; ++b) {
-      if (!good(writing_.read_block(b, block_.data(), block_bytes))) return false;
-      if (!good(writing_.write_block(b, block_.data(), block_bytes))) return false;
-    }
-    const auto size = writing_.file.size();
-    if (!good(size)) return false;
-    const std::byte zeros[trailer_bytes]{};
-    for (std::uint64_t b = blocks; writing_.offset_of(b) < *size; ++b) {
-      if (!good(writing_.file.write(zeros, trailer_bytes, writing_.offset_of(b) + block_bytes))) return false;
-    }
-    return good(synced());
+    return !writing_.file.is_open() || kept(write_resumed_anew(), failures) || !failures.any();
   }
 
   // ---- reading
@@ -321,6 +307,24 @@ class snapshot_files {
     writing_.file.close();
     partial_ = {};
     return failures.good(files_.remove(writing_.path), writing_.path) ? done : result<void>{failures.first().why};
+  }
+
+  /// See confirm.
+  result<void> write_resumed_anew() {
+    result<void> done = writing_.write_header(identity_);
+    const std::uint64_t blocks = partial_.received / block_bytes;
+    for (std::uint64_t b = 0; done && b < blocks; ++b) {
+      done = writing_.read_block(b, block_.data(), block_bytes);
+      if (done) done = writing_.write_block(b, block_.data(), block_bytes);
+    }
+    if (!done) return done;
+    const auto size = writing_.file.size();
+    if (!size) return size.error();
+    const std::byte zeros[trailer_bytes]{};
+    for (std::uint64_t b = blocks; done && writing_.offset_of(b + 1) <= *size; ++b) {
+      done = writing_.file.write(zeros, trailer_bytes, writing_.offset_of(b) + block_bytes);
+    }
+    return done ? synced() : done;
   }
 
   /// The last block and the slot, synced: then the file is whole.
